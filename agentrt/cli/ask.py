@@ -1,0 +1,60 @@
+"""`agentrt ask`: a question in, an answer with its evidence out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from agentrt.cli.options import AsJson, Concurrency, MaxReplans, Model, Tools, load, print_json
+
+if TYPE_CHECKING:
+    from agentrt.answer import Answer
+
+
+def ask(
+    question: Annotated[str, typer.Argument(help="What you want to know.")],
+    model: Model = None,
+    tools: Tools = None,
+    max_replans: MaxReplans = 2,
+    concurrency: Concurrency = None,
+    as_json: AsJson = False,
+) -> None:
+    """Answer a question by planning tool calls and running them side by side.
+
+    The plan and the tasks are shown on stderr while they happen; the answer goes to stdout.
+
+    Example: `agentrt ask "Which is older, Heat or Alien?" --tools films.jsonl`
+    """
+    import anyio
+    from rich.console import Console
+
+    from agentrt.trace import show_answer
+
+    answer = anyio.run(_ask, question, model, tools, max_replans, concurrency)
+    if as_json:
+        print_json(answer.to_json())
+    else:
+        show_answer(answer, Console())
+
+
+async def _ask(
+    question: str, model: str | None, tools: list[str] | None, max_replans: int, concurrency: int | None
+) -> Answer:
+    from contextlib import aclosing
+
+    from agentrt.runtime import DEFAULT_MODEL, Answered, Runtime
+    from agentrt.trace import ProgressBar, TerminalView
+
+    chosen = load(tools)
+    bar = ProgressBar()
+    runtime = Runtime(model or DEFAULT_MODEL, chosen, max_replans=max_replans, concurrency=concurrency, progress=bar)
+    with bar:
+        async with runtime, aclosing(runtime.stream(question)) as events:
+            bar.stop()
+            with TerminalView() as view:
+                async for event in events:
+                    if isinstance(event, Answered):
+                        return event.answer
+                    view.show(event)
+    raise AssertionError("a stream ends with Answered or raises")

@@ -1,0 +1,46 @@
+"""The `agentrt` command. Each command lives in its own module and imports what it needs when it runs."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from agentrt.cli import model
+from agentrt.cli.ask import ask
+from agentrt.cli.doctor import doctor
+from agentrt.cli.failures import exit_code, explain
+from agentrt.cli.plan import plan
+
+app = typer.Typer(
+    name="agentrt",
+    help="Plans of tool calls, written by a local language model, run in parallel the moment they can.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
+
+
+@app.callback()
+def options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback when something fails.")] = False,
+) -> None:
+    """Options that go before the command."""
+
+
+app.command()(ask)
+app.command()(plan)
+app.add_typer(model.app, name="model")
+app.command()(doctor)
+
+
+def main() -> None:
+    """The console script: runs a command and turns whatever goes wrong into one paragraph and an exit code."""
+    try:
+        app()
+    except Exception as error:  # the last stop before the user: anything may arrive here
+        if "--debug" in sys.argv:
+            raise
+        sys.stderr.write(explain(error) + "\n")
+        sys.exit(exit_code(error))

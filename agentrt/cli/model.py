@@ -1,0 +1,126 @@
+"""`agentrt model`: the models this machine knows and has."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from agentrt.serving.catalogue import CatalogueEntry
+    from agentrt.serving.progress import Progress as ServingProgress
+    from agentrt.serving.progress import ProgressSink
+
+app = typer.Typer(help="List, fetch and find language models.", no_args_is_help=True)
+
+_Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+_Name = Annotated[str, typer.Argument(help="A name from `agentrt model list`.", metavar="NAME")]
+
+
+@app.command("list", epilog="Example: agentrt model list --json")
+def list_models(json: _Json = False) -> None:
+    """Show the models that have a name, and which of them are on this machine."""
+    from agentrt.serving.catalogue import CATALOGUE
+
+    rows = [_row(entry) for entry in CATALOGUE.values()]
+    if json:
+        _print_json(rows)
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, header_style="bold")
+    for heading in ("name", "weights", "download", "context", "licence", "here", "good for"):
+        table.add_column(heading, no_wrap=heading == "name")
+    for row in rows:
+        here = ", ".join((["GGUF"] if row["pulled"] else []) + row["checkpoints"]) or "-"
+        weights, download = f"{row['parameters'] / 1e9:.2f}B", f"{row['bytes'] / 1e9:.2f} GB"
+        context, licence = str(row["context"]), row["licence"]
+        table.add_row(row["name"], weights, download, context, licence, here, row["note"])
+    Console().print(table)
+
+
+@app.command(epilog="Example: agentrt model pull qwen2.5-coder-1.5b")
+def pull(
+    name: _Name,
+    json: _Json = False,
+    convert: Annotated[bool, typer.Option(help="Also write the checkpoint that is served on this machine.")] = True,
+) -> None:
+    """Fetch a model, going on where an earlier attempt stopped, and make it ready to serve."""
+    import anyio
+
+    from agentrt.serving import convert as conversion
+    from agentrt.serving.catalogue import lookup
+    from agentrt.serving.defaults import serving_defaults
+    from agentrt.serving.probe import default_device
+    from agentrt.serving.pull import pull_entry
+
+    entry = lookup(name)
+    with _bar() as progress:
+        if convert:
+            scheme = serving_defaults(entry, default_device()).scheme
+            anyio.run(partial(conversion.convert, entry, scheme, progress=progress))
+        else:
+            anyio.run(partial(pull_entry, entry, progress=progress))
+    _tell_where(entry, json)
+
+
+@app.command(epilog="Example: agentrt model path smollm2-135m")
+def path(name: _Name, json: _Json = False) -> None:
+    """Print the folder in which a model's files are, or would be."""
+    from agentrt.serving.catalogue import lookup
+
+    _tell_where(lookup(name), json)
+
+
+def _tell_where(entry: CatalogueEntry, json: bool) -> None:
+    row = _row(entry)
+    if json:
+        _print_json(row)
+    else:
+        typer.echo(row["folder"])
+
+
+def _row(entry: CatalogueEntry) -> dict[str, Any]:
+    from agentrt.serving.convert import is_current
+    from agentrt.serving.home import model_home
+    from agentrt.serving.pull import gguf_path
+
+    return {
+        "name": entry.name,
+        "hub_id": entry.hub_id,
+        "licence": entry.licence,
+        "parameters": entry.parameters,
+        "bytes": entry.gguf.size,
+        "context": entry.served_context,
+        "languages": entry.languages,
+        "note": entry.note,
+        "pulled": gguf_path(entry).exists(),
+        "checkpoints": [scheme for scheme in ("int8", "bf16") if is_current(entry, scheme)],
+        "folder": str(model_home(entry.name)),
+    }
+
+
+def _print_json(value: object) -> None:
+    import json
+
+    typer.echo(json.dumps(value, indent=2))
+
+
+@contextmanager
+def _bar() -> Generator[ProgressSink]:
+    """A progress bar on standard error for whatever reports `Progress`."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task("", total=None)
+
+        def show(progress: ServingProgress) -> None:
+            bar.update(task, description=progress.text, completed=progress.done, total=progress.total)
+
+        yield show

@@ -1,0 +1,222 @@
+"""`agentrt optima`: trains a model to talk in fewer tokens, step by step or all at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from agentrt.errors import UsageError
+
+if TYPE_CHECKING:
+    from contextlib import AbstractAsyncContextManager
+
+    from langchain_core.language_models import BaseChatModel
+
+    from multiagent.training import ModelAt, OptimaRun, PairSelector
+    from multiagent.trajectories import Pair
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Train a model to talk in fewer tokens: collect, rank, select, train, eval; or `loop` for all of them.",
+)
+
+Folder = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of the run; made by the first step.")]
+Tasks = Annotated[Path, typer.Option("--tasks", help="JSON list of tasks to practise on.")]
+HeldOut = Annotated[
+    Path | None, typer.Option("--held-out", help="Tasks to evaluate on.", show_default="the last fifth of --tasks")
+]
+Base = Annotated[str, typer.Option("--model", "-m", help="A checkpoint folder or a name from `agentrt model list`.")]
+RecipeName = Annotated[str, typer.Option("--recipe", help="isft, idpo or isft-dpo.")]
+Family = Annotated[str, typer.Option(help="Whose reward weights: hotpot, trivia, math, gsm8k, arc, mmlu, …")]
+Iterations = Annotated[int | None, typer.Option(min=1, help="Iterations.", show_default="the recipe's")]
+Samples = Annotated[int | None, typer.Option(min=1, help="Dialogues a task.", show_default="8")]
+Limit = Annotated[int | None, typer.Option(min=2, help="Only the first so many tasks.", show_default="all")]
+Lora = Annotated[int, typer.Option(min=0, help="Rank of the adapters; 0 trains all weights.")]
+Loss = Annotated[str, typer.Option(help="Preference loss: dpo or simpo.")]
+Batch = Annotated[int, typer.Option(min=1, help="Rows an optimiser step.")]
+Selector = Annotated[str, typer.Option(help="Which pairs are kept: random or q.")]
+TokenTerm = Annotated[bool, typer.Option(help="Reward few tokens.")]
+ReadabilityTerm = Annotated[bool, typer.Option(help="Reward what the base model finds readable.")]
+Ches = Annotated[bool, typer.Option("--ches", help="Leave out the pairs that most displace likelihood.")]
+MorePairs = Annotated[Path | None, typer.Option("--pairs", help="Preference pairs of the planner, as JSON lines.")]
+Step = Literal["collect", "rank", "select", "train", "eval"]
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The options that all commands share: together they describe one run."""
+
+    held_out: Path | None
+    model: str
+    recipe: str
+    family: str
+    iterations: int | None
+    samples: int | None
+    limit: int | None
+    lora: int
+    loss: str
+    batch: int
+    selector: str
+    token_term: bool
+    readability_term: bool
+    ches: bool
+    pairs: Path | None
+
+
+def _command(step: Step | None) -> Callable[..., None]:
+    """One command of the group; all take the same options, for together they describe one run."""
+
+    def run(
+        folder: Folder,
+        tasks: Tasks,
+        held_out: HeldOut = None,
+        model: Base = "qwen2.5-coder-0.5b",
+        recipe: RecipeName = "isft",
+        family: Family = "hotpot",
+        iterations: Iterations = None,
+        samples: Samples = None,
+        limit: Limit = None,
+        lora: Lora = 8,
+        loss: Loss = "dpo",
+        batch: Batch = 64,
+        selector: Selector = "random",
+        token_term: TokenTerm = True,
+        readability_term: ReadabilityTerm = True,
+        ches: Ches = False,
+        pairs: MorePairs = None,
+    ) -> None:
+        import anyio
+
+        options = Options(
+            held_out, model, recipe, family, iterations, samples, limit, lora, loss, batch, selector,
+            token_term, readability_term, ches, pairs,
+        )  # fmt: skip
+        anyio.run(_run, folder, tasks, step, options)
+
+    run.__doc__ = f"{_HELP[step]}\n\nExample: `agentrt optima {step or 'loop'} runs/first --tasks tasks.json`"
+    return run
+
+
+_HELP: dict[Step | None, str] = {
+    "collect": "Generate dialogues, or trees of turns, with the current model.",
+    "rank": "Rate what was collected.",
+    "select": "Choose what to train on.",
+    "train": "Train the next model.",
+    "eval": "Evaluate the newest model on the held-out tasks; first of all, the untrained one.",
+    None: "Do every step that is not done yet, and write the report. A run that was stopped goes on.",
+}
+
+for _step in _HELP:
+    app.command(_step or "loop")(_command(_step))
+
+
+async def _run(folder: Path, tasks: Path, step: Step | None, options: Options) -> None:
+    run = await make_run(folder, tasks, options)
+    try:
+        if step is None:
+            report = await run.run()
+        else:
+            iteration = next_iteration(run, step)
+            typer.echo(f"iteration {iteration}, {step}: {await run.step(step, iteration)}")
+            report = run.report()
+        typer.echo(f"report: {report}")
+    finally:
+        run.close()
+
+
+async def make_run(folder: Path, tasks: Path, options: Options) -> OptimaRun:
+    """The run that the options describe.
+
+    Raises:
+        UsageError: an option means nothing.
+        TrainingError: the tasks cannot be read, or the folder belongs to another run.
+    """
+    from agentrt.training import TorchReadability, TrlTrainer
+    from agentrt.training.displacement import ches_scores
+    from multiagent.training import OptimaRun, Setting, read_tasks, recipe_named, without_displacement
+    from multiagent.trajectories import read_pairs
+
+    if options.loss not in ("dpo", "simpo"):
+        raise UsageError(f"--loss is dpo or simpo, not {options.loss!r}")
+    practised = read_tasks(tasks, limit=options.limit)
+    if options.held_out is not None:
+        held_out = read_tasks(options.held_out)
+    else:
+        cut = max(1, len(practised) // 5)
+        practised, held_out = practised[:-cut], practised[-cut:]
+    if not practised:
+        raise UsageError(f"{tasks.name} holds too few tasks to train on and keep some back; give --held-out")
+    recipe = recipe_named(options.recipe, family=options.family)
+    if options.iterations is not None:
+        recipe = replace(recipe, steps=(recipe.steps * options.iterations)[: options.iterations])
+    loss: Literal["dpo", "simpo"] = "simpo" if options.loss == "simpo" else "dpo"
+    train = replace(recipe.train, lora=options.lora or None, loss=loss, batch=options.batch)
+    ablated: dict[str, float] = {} if options.token_term else {"tokens": 0.0}
+    recipe = replace(
+        recipe,
+        samples=options.samples or recipe.samples,
+        train=train,
+        weights=replace(recipe.weights, **ablated),
+        weights_dpo=replace(recipe.weights_dpo, **ablated),
+    )
+    base = await checkpoint_of(options.model)
+
+    def drop(model: ModelAt, found: Sequence[Pair]) -> Sequence[Pair]:
+        return without_displacement(found, ches_scores(found, model))
+
+    return OptimaRun(
+        folder=folder,
+        recipe=recipe,
+        tasks=practised,
+        held_out=held_out,
+        setting=Setting(sampling={"temperature": 0.8}),
+        base=base,
+        open_model=_open,
+        trainer=TrlTrainer(),
+        readability=TorchReadability(base) if options.readability_term else None,
+        selector=_selector(options.selector),
+        more_pairs=read_pairs(options.pairs, source="planner") if options.pairs is not None else (),
+        drop_pairs=drop if options.ches else None,
+        say=typer.echo,
+    )
+
+
+async def checkpoint_of(model: str) -> Path:
+    """The checkpoint folder of a model: the folder itself, or a catalogue model converted for training."""
+    import anyio
+
+    from agentrt.serving import CATALOGUE, lookup
+    from agentrt.serving.convert import convert
+
+    if model.strip().lower() in CATALOGUE:
+        return await convert(lookup(model), "bf16")
+    folder = anyio.Path(model)
+    if not await (folder / "config.json").is_file():
+        raise UsageError(f"--model {model} is neither a checkpoint folder nor one of {', '.join(CATALOGUE)}")
+    return Path(model)
+
+
+def next_iteration(run: OptimaRun, step: Step) -> int:
+    """The first iteration that lacks a step; the last one where none does."""
+    first = 0 if step == "eval" else 1
+    last = len(run.recipe.steps)
+    return next((number for number in range(first, last + 1) if run.place.done(step, number) is None), last)
+
+
+def _open(model: ModelAt) -> AbstractAsyncContextManager[BaseChatModel]:
+    from agentrt.serving import open_model
+
+    return open_model(Path(model))
+
+
+def _selector(name: str) -> PairSelector:
+    from multiagent.training import AtRandom, ByValue
+
+    known: dict[str, PairSelector] = {"random": AtRandom(), "q": ByValue()}
+    if name not in known:
+        raise UsageError(f"--selector is {' or '.join(known)}, not {name!r}")
+    return known[name]

@@ -1,0 +1,260 @@
+"""`ChatVLLM`: a langchain-core chat model for vLLM and anything else that speaks its HTTP protocol."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING, Any
+
+import anyio.to_thread
+from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
+from langchain_core.language_models import BaseChatModel, LanguageModelInput
+from langchain_core.messages import BaseMessage
+from langchain_core.outputs import ChatGenerationChunk, ChatResult
+from langchain_core.runnables import Runnable
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr
+
+from agentrt.serving.errors import ModelNotServed
+from agentrt.serving.request_errors import ConnectionLost, Endpoint, connection_lost, translate
+from agentrt.serving.structured import structured_runnable
+from agentrt.serving.wire import chunk_of, payload, result_of
+
+if TYPE_CHECKING:
+    import openai
+
+_NO_KEY = "none"
+
+
+class ChatVLLM(BaseChatModel):
+    """A chat model behind an OpenAI-compatible URL.
+
+    Requests may carry vLLM's constraints: `model.bind(structured_outputs={"grammar": ebnf})`, or with
+    `regex`, `choice` or `json` in its place. When a stream is closed or its task is cancelled, the
+    request ends at the server too.
+
+    Attributes:
+        base_url: API root, usually ending in `/v1`.
+        api_key: Key; without one `OPENAI_API_KEY` is used, and without that none.
+        model: Name of the model there; without one the first that the endpoint lists.
+        temperature: 0 is greedy; None leaves it to the server, as do the None of those below.
+        top_p: Nucleus of the distribution to sample from.
+        max_tokens: Longest answer, in tokens.
+        seed: Makes sampling repeatable.
+        stop: Strings that end the answer.
+        timeout: Seconds without a word from the server after which a request fails.
+        max_retries: How often a request that failed before it was answered is sent again.
+        extra_body: Further members of the request's body.
+
+    Raises:
+        EndpointUnreachable, AuthenticationFailed, ModelNotServed, ContextTooLong, RequestTimeout,
+        RequestRefused: What can go wrong with a request.
+        ServerDied: The server was started by agentrt and has ended; the message has its last words.
+    """
+
+    model_config = ConfigDict(arbitrary_types_allowed=True, protected_namespaces=())
+
+    base_url: str
+    api_key: SecretStr | None = None
+    model: str | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    max_tokens: int | None = None
+    seed: int | None = None
+    stop: list[str] | None = None
+    timeout: float = 600.0
+    max_retries: int = 2
+    extra_body: dict[str, Any] = Field(default_factory=dict)
+    obituary: Callable[[], str | None] | None = Field(default=None, exclude=True, repr=False)
+    """Asked in a worker thread when a connection is lost: why the server is dead, or None while it lives."""
+
+    _async: tuple[asyncio.AbstractEventLoop, openai.AsyncOpenAI] | None = PrivateAttr(default=None)
+    _sync: openai.OpenAI | None = PrivateAttr(default=None)
+
+    @property
+    def _llm_type(self) -> str:
+        return "agentrt-vllm"
+
+    @property
+    def _identifying_params(self) -> dict[str, Any]:
+        return {"base_url": self.base_url, "model": self.model, "temperature": self.temperature}
+
+    async def _agenerate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        async with self._atranslated():
+            completions: Any = self._async_client().chat.completions
+            request = self._request(messages, stop, kwargs)
+            return result_of(await completions.create(model=await self._aname(), **request))
+
+    async def _astream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> AsyncIterator[ChatGenerationChunk]:
+        async with self._open_stream(messages, stop, kwargs) as events:
+            finished = False
+            async for event in events:
+                chunk = chunk_of(event)
+                if chunk is None:
+                    continue
+                finished = finished or "finish_reason" in chunk.message.response_metadata
+                if run_manager:
+                    await run_manager.on_llm_new_token(chunk.text, chunk=chunk)
+                yield chunk
+            if not finished:
+                raise ConnectionLost
+
+    def _generate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        with self._translated():
+            completions: Any = self._client().chat.completions
+            request = self._request(messages, stop, kwargs)
+            return result_of(completions.create(model=self._name(), **request))
+
+    def _stream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> Iterator[ChatGenerationChunk]:
+        request = self._request(messages, stop, kwargs) | _STREAMED
+        completions: Any = self._client().chat.completions
+        with self._translated(), completions.create(model=self._name(), **request) as events:
+            finished = False
+            for event in events:
+                chunk = chunk_of(event)
+                if chunk is None:
+                    continue
+                finished = finished or "finish_reason" in chunk.message.response_metadata
+                if run_manager:
+                    run_manager.on_llm_new_token(chunk.text, chunk=chunk)
+                yield chunk
+            if not finished:
+                raise ConnectionLost
+
+    def with_structured_output(
+        self, schema: dict[str, Any] | type, *, include_raw: bool = False, **kwargs: Any
+    ) -> Runnable[LanguageModelInput, dict[str, Any] | BaseModel]:
+        """A runnable whose answers fit a schema: the server constrains what can be generated.
+
+        Args:
+            schema: A pydantic class (answers are instances), a `TypedDict` or a JSON schema (dicts).
+            include_raw: Answer with `raw`, `parsed` and `parsing_error` instead.
+            kwargs: `method` may be `json_schema`, the only one; `strict` is taken and always on.
+        """
+        return structured_runnable(self, schema, include_raw=include_raw, **kwargs)
+
+    async def aclose(self) -> None:
+        """Close the connections; the next request opens new ones."""
+        held, self._async = self._async, None
+        if held is not None and held[0] is asyncio.get_running_loop():
+            await held[1].close()
+        if self._sync is not None:
+            self._sync.close()
+            self._sync = None
+
+    @asynccontextmanager
+    async def _open_stream(
+        self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any]
+    ) -> AsyncGenerator[Any]:
+        async with self._atranslated():
+            completions: Any = self._async_client().chat.completions
+            request = self._request(messages, stop, kwargs) | _STREAMED
+            async with await completions.create(model=await self._aname(), **request) as events:
+                yield events
+
+    def _request(self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any]) -> dict[str, Any]:
+        settings = {
+            "temperature": self.temperature,
+            "top_p": self.top_p,
+            "max_tokens": self.max_tokens,
+            "seed": self.seed,
+        }
+        extra = {**self.extra_body, **kwargs.pop("extra_body", {})}
+        kwargs.pop("ls_structured_output_format", None)
+        return payload(messages, {**settings, **kwargs, "extra_body": extra}, stop or self.stop)
+
+    async def _aname(self) -> str:
+        if self.model is None:
+            listed = await self._async_client().models.list()
+            self.model = self._first([entry.id for entry in listed.data])
+        return self.model
+
+    def _name(self) -> str:
+        if self.model is None:
+            self.model = self._first([entry.id for entry in self._client().models.list().data])
+        return self.model
+
+    def _first(self, served: list[str]) -> str:
+        if not served:
+            raise ModelNotServed(f"{self.base_url} lists no model. Give its name as model=, or load one there.")
+        return served[0]
+
+    def _key(self) -> str:
+        given = self.api_key.get_secret_value() if self.api_key else os.environ.get("OPENAI_API_KEY")
+        return given or _NO_KEY
+
+    def _async_client(self) -> openai.AsyncOpenAI:
+        # Connections belong to the event loop that opened them.
+        loop = asyncio.get_running_loop()
+        if self._async is None or self._async[0] is not loop:
+            import openai
+
+            client = openai.AsyncOpenAI(
+                base_url=self.base_url, api_key=self._key(), timeout=self.timeout, max_retries=self.max_retries
+            )
+            self._async = (loop, client)
+        return self._async[1]
+
+    def _client(self) -> openai.OpenAI:
+        if self._sync is None:
+            import openai
+
+            self._sync = openai.OpenAI(
+                base_url=self.base_url, api_key=self._key(), timeout=self.timeout, max_retries=self.max_retries
+            )
+        return self._sync
+
+    def _endpoint(self, why: str | None = None) -> Endpoint:
+        return Endpoint(self.base_url, self.model or "unnamed", self.timeout, why)
+
+    @contextmanager
+    def _translated(self) -> Generator[None]:
+        try:
+            yield
+        except Exception as error:
+            why = self.obituary() if self.obituary and connection_lost(error) else None
+            ours = translate(error, self._endpoint(why))
+            if ours is None:
+                raise
+            raise ours from error
+
+    @asynccontextmanager
+    async def _atranslated(self) -> AsyncGenerator[None]:
+        try:
+            yield
+        except Exception as error:
+            why = None
+            if self.obituary and connection_lost(error):
+                why = await anyio.to_thread.run_sync(self.obituary)
+            ours = translate(error, self._endpoint(why))
+            if ours is None:
+                raise
+            raise ours from error
+
+
+_STREAMED: dict[str, Any] = {"stream": True, "stream_options": {"include_usage": True}}

@@ -1,0 +1,157 @@
+"""The door: from whatever names a model to a chat model that answers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncGenerator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from agentrt.serving.catalogue import CATALOGUE, CatalogueEntry, Scheme, lookup
+from agentrt.serving.errors import UnknownModel
+from agentrt.serving.progress import ProgressSink, no_progress
+from agentrt.serving.settings import Patience, ServerSettings
+
+if TYPE_CHECKING:
+    from langchain_core.language_models import BaseChatModel
+
+ModelSpec: TypeAlias = "str | Path | BaseChatModel"
+
+_URL = re.compile(r"https?://", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class ServedFolder:
+    """A checkpoint folder with the settings to serve it with."""
+
+    folder: Path
+    name: str
+    settings: ServerSettings
+
+
+def open_model(
+    spec: ModelSpec,
+    *,
+    progress: ProgressSink | None = None,
+    api_key: str | None = None,
+    settings: ServerSettings | None = None,
+    scheme: Scheme | None = None,
+    patience: Patience | None = None,
+    **options: Any,
+) -> AbstractAsyncContextManager[BaseChatModel]:
+    """A chat model for as long as the block lasts.
+
+    A catalogue model is pulled, converted and served when that has not happened yet. Servers are shared:
+    a second `open_model` of the same model with the same settings, also in another process, uses the
+    running one, and the last to leave stops it.
+
+    Args:
+        spec: A catalogue name, a checkpoint folder, the base URL of an OpenAI-compatible server, or a
+            chat model (handed through and not closed).
+        progress: Told what happens while one waits.
+        api_key: For a URL; without it `OPENAI_API_KEY` is used.
+        settings: How to serve a catalogue model or a folder; without them what suits this machine.
+        scheme: How a catalogue model's weights are stored; without it what suits this machine.
+        patience: Time limits of the server.
+        options: Fields of `ChatVLLM`, such as `temperature=0` or `model="name at the URL"`.
+
+    Raises:
+        UnknownModel: The name means nothing; the message has the nearest names.
+        MissingPackage: vLLM is not installed; the message has the line that installs it.
+        ModelFilesError: The model could not be pulled or converted.
+        ServerStartFailed, ServerStartTimeout: The server did not come up.
+    """
+    return _open(spec, progress or no_progress, api_key, settings, scheme, patience, options)
+
+
+@asynccontextmanager
+async def _open(
+    spec: ModelSpec,
+    progress: ProgressSink,
+    api_key: str | None,
+    settings: ServerSettings | None,
+    scheme: Scheme | None,
+    patience: Patience | None,
+    options: dict[str, Any],
+) -> AsyncGenerator[BaseChatModel]:
+    if not isinstance(spec, (str, Path)):
+        yield spec
+        return
+    from pydantic import SecretStr
+
+    from agentrt.serving.chat_model import ChatVLLM
+
+    if isinstance(spec, str) and _URL.match(spec):
+        key = SecretStr(api_key) if api_key else None
+        remote = ChatVLLM(base_url=spec.rstrip("/"), api_key=key, **options)
+        try:
+            yield remote
+        finally:
+            await remote.aclose()
+        return
+    from agentrt.serving.command import vllm_command
+    from agentrt.serving.server import shared_server
+
+    served = await _folder_for(spec, settings, scheme, progress)
+    command = vllm_command(served.folder, served.name, served.settings)
+    async with shared_server(command, patience=patience, progress=progress) as server:
+        # A request that fails here fails for a reason: sending it again would only hide it.
+        fields: dict[str, Any] = {"model": server.model, "max_retries": 0, **options}
+        local = ChatVLLM(
+            base_url=server.base_url,
+            api_key=SecretStr(server.api_key),
+            obituary=server.obituary,
+            **fields,
+        )
+        try:
+            yield local
+        finally:
+            await local.aclose()
+
+
+async def _folder_for(
+    spec: str | Path, settings: ServerSettings | None, scheme: Scheme | None, progress: ProgressSink
+) -> ServedFolder:
+    from agentrt.serving.command import require_vllm
+    from agentrt.serving.probe import default_device
+
+    entry = _entry_of(spec)
+    device = settings.device if settings else default_device()
+    if entry is None:
+        folder = _checkpoint_folder(Path(spec))
+        return ServedFolder(folder, folder.name, settings or ServerSettings(device=device))
+    # Before minutes of pulling, not after.
+    require_vllm(device)
+    from agentrt.serving.convert import convert
+    from agentrt.serving.defaults import serving_defaults
+
+    chosen = serving_defaults(entry, device)
+    folder = await convert(entry, scheme or chosen.scheme, progress=progress)
+    settings = settings or chosen.settings
+    if settings.max_model_len is None:
+        settings = replace(settings, max_model_len=entry.served_context)
+    return ServedFolder(folder, entry.name, settings)
+
+
+def _entry_of(spec: str | Path) -> CatalogueEntry | None:
+    """The catalogue entry, or None when `spec` is a path."""
+    if isinstance(spec, Path):
+        return None
+    if spec.strip().lower() in CATALOGUE:
+        return lookup(spec)
+    if Path(spec).expanduser().is_dir() or spec.startswith(("/", "./", "../", "~")):
+        return None
+    return lookup(spec)
+
+
+def _checkpoint_folder(folder: Path) -> Path:
+    folder = folder.expanduser().absolute()
+    if not (folder / "config.json").is_file():
+        what = "has no config.json" if folder.is_dir() else "is not there"
+        raise UnknownModel(
+            f"The model folder {folder} {what}: a checkpoint folder holds config.json, safetensors and a "
+            f"tokenizer. Models known by name: {', '.join(CATALOGUE)}."
+        )
+    return folder

@@ -1,0 +1,303 @@
+"""A small engine for any pair of transformers models: a tree of drafts, one target pass, a verified path, again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from collections.abc import Sequence as Many
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from agentrt.serving.rsd.errors import ContextExceeded, EngineClosed, InvalidTree
+from agentrt.serving.rsd.growth import Growth
+from agentrt.serving.rsd.logits import LogitsRows, draft_support
+from agentrt.serving.rsd.model import TreeModel, check_pair
+from agentrt.serving.rsd.request import Completion, Progress, Request
+from agentrt.serving.rsd.sampling import IntArray, count
+from agentrt.serving.rsd.sequence import Sequence
+from agentrt.serving.rsd.shape import TreeShape
+from agentrt.serving.rsd.text import Decoder
+from agentrt.serving.rsd.tree import Tree
+from agentrt.serving.rsd.verify import NO_TOKENS, RecursiveRejection, Verdict, Verifier
+
+
+@dataclass(slots=True)
+class Counts:
+    """What an engine has done.
+
+    Attributes:
+        calls: target passes a request took part in, prompts not counted.
+        tokens: tokens those passes gave.
+        accepted: accepted draft tokens at depth 1, 2, …
+        offered: how often the path had reached the depth above, so that this depth was on trial.
+    """
+
+    calls: int = 0
+    tokens: int = 0
+    accepted: list[int] = field(default_factory=list[int])
+    offered: list[int] = field(default_factory=list[int])
+
+    @property
+    def tokens_per_call(self) -> float:
+        """Tokens per target pass; 1 without drafts."""
+        return self.tokens / self.calls if self.calls else 0.0
+
+    def add(self, depth: int, accepted: int, tokens: int) -> None:
+        """Count one request's round: a tree of `depth` levels, `accepted` of them, `tokens` kept."""
+        self.calls += 1
+        self.tokens += tokens
+        short = depth - len(self.offered)
+        self.accepted += [0] * short
+        self.offered += [0] * short
+        for level in range(min(accepted + 1, depth)):
+            self.offered[level] += 1
+            self.accepted[level] += level < accepted
+
+
+class Engine:
+    """Decodes requests in batches with draft trees; not for several threads at once (see `SharedEngine`).
+
+    Args:
+        target: a transformers causal language model.
+        draft: one with the same vocabulary; None decodes plainly.
+        tree: the tree to draft, as a shape or its text (`rsd-s:3x4`).
+        decoder: tokenizer for texts and stop strings.
+        verifier: recursive rejection sampling by default.
+        max_batch: requests that run together; more wait.
+        max_length: tokens of prompt and answer at most; by default the target's context, but no more than 4096.
+        support: tokens of the draft's distribution that are kept.
+        token_budget: nodes, roots included, that one target pass may hold; None leaves it unbounded.
+
+    Raises:
+        ModelPairError: the models do not fit together.
+        InvalidTree: the tree cannot be read, or `max_batch` trees exceed `token_budget`.
+    """
+
+    def __init__(
+        self,
+        target: Any,
+        draft: Any = None,
+        *,
+        tree: TreeShape | str = "rsd-s:3x4",
+        decoder: Decoder | None = None,
+        verifier: Verifier | None = None,
+        max_batch: int = 4,
+        max_length: int | None = None,
+        support: int = 64,
+        token_budget: int | None = None,
+    ) -> None:
+        self.shape = TreeShape.parse(tree) if isinstance(tree, str) else tree
+        nodes = self.shape.nodes if draft is not None else 0
+        if token_budget is not None and (nodes + 1) * max_batch > token_budget:
+            raise InvalidTree(
+                f"{max_batch} trees {self.shape} need {(nodes + 1) * max_batch} nodes a pass and the budget is"
+                f" {token_budget}: choose a smaller tree or batch"
+            )
+        if draft is not None:
+            check_pair(target, draft)
+        context = int(getattr(target.config, "max_position_embeddings", 4096))
+        self.max_length = min(max_length or 4096, context)
+        self.max_batch = max_batch
+        self.counts = Counts()
+        self._support = support
+        self._decoder = decoder
+        self._verifier = verifier or RecursiveRejection()
+        slots = self.max_length + nodes
+        self._target: TreeModel | None = TreeModel(target, max_batch, slots)
+        self._draft = TreeModel(draft, max_batch, slots) if draft is not None else None
+        self._running: list[Sequence] = []
+        self._waiting: list[Sequence] = []
+        self._next = 0
+
+    def add(self, request: Request) -> int:
+        """Queue a request; returns its id.
+
+        Raises:
+            ContextExceeded: the prompt leaves no room for a token.
+            EngineClosed: the engine was closed.
+        """
+        if self._target is None:
+            raise EngineClosed("this engine was closed: make a new one")
+        if len(request.prompt) >= self.max_length:
+            raise ContextExceeded(
+                f"the prompt has {len(request.prompt)} tokens and the context holds {self.max_length}: shorten the"
+                " prompt"
+            )
+        self._next += 1
+        self._waiting.append(Sequence(self._next, request, self._decoder, self.max_length))
+        return self._next
+
+    def cancel(self, number: int) -> None:
+        """End a request at the next step, which reports it as `cancelled`; unknown and finished ones are left alone."""
+        for sequence in (*self._running, *self._waiting):
+            if sequence.number == number:
+                sequence.cancelled = True
+
+    @property
+    def busy(self) -> bool:
+        """Whether a request runs or waits."""
+        return bool(self._running or self._waiting)
+
+    def step(self) -> list[Progress]:
+        """One round for every running request; finished ones make room for waiting ones.
+
+        Raises:
+            NonFiniteLogits: a model's logits hold NaN. The requests of the round are dropped.
+            EngineClosed: the engine was closed.
+        """
+        target = self._target
+        if target is None:
+            raise EngineClosed("this engine was closed: make a new one")
+        done = [sequence.cancel() for sequence in self._drop(lambda s: s.cancelled)]
+        while self._waiting and len(self._running) < self.max_batch:
+            self._running.append(self._waiting.pop(0))
+        if not self._running:
+            return done
+        try:
+            for row, sequence in enumerate(self._running):
+                self._start(row, sequence, target)
+            done += self._round(target)
+        except BaseException:
+            self._running.clear()
+            raise
+        self._drop(lambda s: s.finish is not None)
+        return done
+
+    def generate(self, requests: Iterable[Request]) -> list[Completion]:
+        """Run requests to their ends; completions come in the order of the requests."""
+        numbers = [self.add(request) for request in requests]
+        wanted = {s.number: s for s in self._waiting if s.number in set(numbers)}
+        while any(s.finish is None for s in wanted.values()):
+            self.step()
+        return [wanted[number].completion() for number in numbers]
+
+    def close(self) -> None:
+        """Free the caches; requests that still run are gone."""
+        self._target = self._draft = None
+        self._running.clear()
+        self._waiting.clear()
+
+    def _drop(self, ended: Callable[[Sequence], bool]) -> list[Sequence]:
+        gone = [s for s in self._waiting if ended(s)]
+        self._waiting = [s for s in self._waiting if not ended(s)]
+        for row in reversed(range(len(self._running))):
+            if ended(self._running[row]):
+                gone.append(self._running[row])
+                last = self._running.pop()
+                # Rows stay dense, so that a pass is one slice of the cache: the last one takes the freed place.
+                if row < len(self._running):
+                    self._running[row] = last
+                    for model in filter(None, (self._target, self._draft)):
+                        model.cache.copy_row(len(self._running), row)
+        return gone
+
+    def _start(self, row: int, sequence: Sequence, target: TreeModel) -> None:
+        if sequence.started:
+            return
+        prompt = np.array(sequence.tokens[:-1], dtype=np.int64)
+        target.prefill(row, prompt)
+        if self._draft is not None:
+            self._draft.prefill(row, prompt)
+        sequence.drafted = len(prompt)
+        sequence.started = True
+
+    def _round(self, target: TreeModel) -> list[Progress]:
+        running = self._running
+        trees = self._grow(self._draft) if self._draft is not None else [root_only(s.tokens[-1]) for s in running]
+        rows = self._evaluate(target, trees)
+        verdicts = [
+            self._verifier.verify(tree, row, sequence.generator)
+            for tree, row, sequence in zip(trees, rows, running, strict=True)
+        ]
+        self._compact(target, verdicts)
+        done: list[Progress] = []
+        for sequence, tree, row, verdict in zip(running, trees, rows, verdicts, strict=True):
+            tokens = verdict.tokens(tree)
+            seen = len(sequence.tokens) + min(len(verdict.path), max(tree.shape.depth - 1, 0))
+            logprobs: list[float] = []
+            if sequence.request.sampling.logprobs:
+                logprobs = [row.logprob(node, t) for node, t in zip((0, *verdict.path), tokens, strict=True)]
+            progress = sequence.extend(tokens, logprobs)
+            sequence.drafted = seen
+            self.counts.add(tree.shape.depth if len(tree) > 1 else 0, len(verdict.path), len(progress.tokens))
+            done.append(progress)
+        return done
+
+    def _grow(self, draft: TreeModel) -> list[Tree]:
+        running = self._running
+        heat = np.array([s.request.sampling.temperature for s in running])
+        growth = Growth(self.shape, [s.tokens[-1] for s in running], [s.noise for s in running])
+        lengths: IntArray = np.array([len(s.tokens) for s in running], dtype=np.int64)
+        logits = self._catch_up(draft, lengths)
+        while True:
+            growth.grow(*draft_support(logits, self._support, heat))
+            if growth.done:
+                return growth.trees()
+            tokens, among = growth.frontier, growth.frontier_mask[:, :, 1:]
+            nodes = among.shape[-1]
+            first, width = nodes - tokens.shape[1], tokens.shape[1]
+            slots = lengths[:, None] + count(nodes, first)
+            visible = np.broadcast_to(
+                np.arange(draft.span(int(lengths.max()) + nodes)) < lengths[:, None, None],
+                (len(running), width, draft.span(int(lengths.max()) + nodes)),
+            ).copy()
+            batch, node = count(len(running))[:, None, None], count(width)[:, None]
+            visible[batch, node, lengths[:, None, None] + np.arange(nodes)] = among
+            positions = np.broadcast_to(lengths[:, None] - 1 + growth.level, tokens.shape)
+            logits = draft.forward(0, tokens, positions, slots, visible)
+
+    def _catch_up(self, draft: TreeModel, lengths: Any) -> Any:
+        """Feed the draft what it has not read: the last token, and an accepted leaf before it."""
+        running = self._running
+        unread = int(max(lengths - [s.drafted for s in running]))
+        tokens = np.zeros((len(running), unread), dtype=np.int64)
+        slots = np.full_like(tokens, draft.cache.scratch)
+        positions = np.zeros_like(tokens)
+        for row, sequence in enumerate(running):
+            new = np.arange(sequence.drafted, len(sequence.tokens))
+            tokens[row, unread - len(new) :] = np.array(sequence.tokens)[new]
+            slots[row, unread - len(new) :] = positions[row, unread - len(new) :] = new
+        span = draft.span(int(lengths.max()))
+        # Padding looks at slot 0, which is always written: a row that sees nothing would turn into NaN.
+        visible = (
+            (np.arange(span) <= positions[..., None]) if unread else np.ones((len(running), 0, span), dtype=np.bool_)
+        )
+        return draft.forward(0, tokens, positions, slots, visible, keep=1)
+
+    def _evaluate(self, target: TreeModel, trees: Many[Tree]) -> list[LogitsRows]:
+        running = self._running
+        base = np.array([len(s.tokens) - 1 for s in running])
+        nodes = len(trees[0])
+        tokens = np.stack([tree.tokens for tree in trees])
+        positions = np.stack([tree.positions(int(start)) for tree, start in zip(trees, base, strict=True)])
+        slots = base[:, None] + np.arange(nodes)
+        span = target.span(int(base.max()) + nodes)
+        visible = np.broadcast_to(np.arange(span) < base[:, None, None], (len(running), nodes, span)).copy()
+        for row, tree in enumerate(trees):
+            visible[row, :, base[row] : base[row] + nodes] = tree.ancestor_mask()
+        logits = target.forward(0, tokens, positions, slots, visible)
+        return [LogitsRows(logits[row], s.request.sampling) for row, s in enumerate(running)]
+
+    def _compact(self, target: TreeModel, verdicts: Many[Verdict]) -> None:
+        depth = max(len(verdict.path) for verdict in verdicts)
+        if not depth:
+            return
+        # Both caches hold node i at slot base + i; the j-th accepted node belongs at base + j.
+        base = np.array([len(s.tokens) - 1 for s in self._running])[:, None]
+        to = base + np.arange(1, depth + 1)
+        source = to.copy()
+        for row, verdict in enumerate(verdicts):
+            source[row, : len(verdict.path)] = base[row] + np.array(verdict.path, dtype=np.int64)
+        for model in filter(None, (target, self._draft)):
+            model.move(source, to)
+
+
+def root_only(token: int) -> Tree:
+    """A tree without drafts: its verification is plain decoding."""
+    one = np.array([token], dtype=np.int64)
+    zero, none = np.zeros(1), np.array([-1], dtype=np.int64)
+    empty = np.empty((0, 0))
+    return Tree(
+        TreeShape.chain(1), one, none, np.zeros(1, dtype=np.int64), none, zero, zero, NO_TOKENS.reshape(0, 0), empty
+    )

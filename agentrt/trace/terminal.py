@@ -1,0 +1,161 @@
+"""A question's way through the runtime, live in the terminal.
+
+On a terminal the plan grows line by line with a spinner at each running task. Elsewhere (a pipe, a log) one
+line is printed for each thing that happens, so that nothing is lost and nothing flickers.
+"""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.markup import escape
+from rich.spinner import Spinner
+from rich.table import Table
+from rich.text import Text
+
+from agentrt.answer import Answer
+from agentrt.trace.timeline import Row, Timeline, call_text, one_line
+from executor import TaskAdded, TaskFailed, TaskFinished, TaskRetried, TaskSkipped, TaskStarted
+from planner import JoinStarted, PlanFinished, PlanRejected, PlanStarted, PlanText, PlanWarning, Replanned, TaskReused
+
+_MARKS = {
+    "waiting": ("·", "dim"),
+    "finished": ("✓", "green"),
+    "failed": ("✗", "red"),
+    "skipped": ("–", "yellow"),
+}
+
+
+class TerminalView:
+    """Shows events as they come. Use it as a context manager around `Runtime.stream`.
+
+    Args:
+        console: where to write; by default stderr, so that stdout stays free for results.
+    """
+
+    def __init__(self, console: Console | None = None) -> None:
+        self.console = console or Console(stderr=True)
+        self._timeline = Timeline()
+        self._writing = ""
+        self._status = "thinking of a plan"
+        self._origin: float | None = None
+        self._live: Live | None = None
+
+    def __enter__(self) -> Self:
+        if self.console.is_terminal:
+            self._live = Live(get_renderable=self._render, console=self.console, refresh_per_second=10, transient=False)
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._live is not None:
+            self._status = "" if kind is None else "stopped"
+            self._writing = ""
+            self._live.stop()
+
+    def show(self, event: object) -> None:
+        """Takes one event of `Runtime.stream`."""
+        self._timeline.apply(event)
+        self._follow(event)
+        if self._live is None and (line := self._line(event)):
+            self.console.print(line)
+
+    def _follow(self, event: object) -> None:
+        match event:
+            case PlanText(_, text):
+                self._writing = (self._writing + text).rsplit("\n", 1)[-1][-200:]
+            case PlanStarted(_, _, attempt):
+                self._status, self._writing = ("correcting" if attempt else "writing") + " the plan", ""
+            case PlanFinished():
+                self._status, self._writing = "running", ""
+            case JoinStarted():
+                self._status = "reading the results"
+            case Replanned(_, reason):
+                self._status = f"replanning: {one_line(reason, 200)}"
+            case TaskAdded():
+                self._writing = ""
+            case _:
+                pass
+
+    def _line(self, event: object) -> str:
+        rows = self._timeline.rows
+        match event:
+            case TaskAdded(_, task):
+                return f"  plan    {task.id}. {escape(call_text(task))}"
+            case TaskStarted(_, name):
+                return f"  start   {name}. {escape(rows[name].task.call)}"
+            case TaskRetried(_, name):
+                return f"  again   {name}. {escape(rows[name].note)}"
+            case TaskFinished(now, name):
+                return f"  done    {name}. in {rows[name].seconds(now):.2f} s: {escape(one_line(rows[name].note, 120))}"
+            case TaskFailed(_, name) | TaskSkipped(_, name):
+                return f"  {rows[name].stage:7} {name}. {escape(rows[name].note)}"
+            case PlanWarning(_, message):
+                return f"  note    {escape(message)}"
+            case PlanRejected(_, problems):
+                return f"  wrong   {escape(problems[0])}"
+            case TaskReused(_, name, earlier):
+                return f"  reuse   {name}. has its result from task {earlier}"
+            case Replanned(_, reason):
+                return f"  replan  {escape(one_line(reason, 200))}"
+            case _:
+                return ""
+
+    def _render(self) -> RenderableType:
+        now = time.monotonic()
+        table = Table.grid(padding=(0, 1))
+        table.add_column(width=1)
+        table.add_column(ratio=3, overflow="fold")
+        table.add_column(justify="right", min_width=7)
+        table.add_column(ratio=4, no_wrap=True, overflow="ellipsis")
+        for row in self._timeline.rows.values():
+            table.add_row(_mark(row), f"{row.task.id}. {escape(call_text(row.task))}", _seconds(row, now), _note(row))
+        parts: list[RenderableType] = [table]
+        if self._writing:
+            parts.append(Text(f"  {self._writing}▌", style="dim"))
+        if self._status:
+            parts.append(Spinner("dots", Text(self._status, style="dim")))
+        return Group(*parts)
+
+
+def show_answer(answer: Answer, console: Console) -> None:
+    """Prints the answer, what it rests on, and one closing line of figures."""
+    console.print()
+    console.print(Text(answer.text, style="bold"))
+    if answer.ending != "answered":
+        console.print(Text(f"The search ended early ({answer.ending}): this is the best it could say.", style="yellow"))
+    for item in answer.evidence:
+        head = f"  [{item.task}] {item.title}" + (f" ({item.source})" if item.source else "")
+        console.print(Text(head, style="cyan"))
+        console.print(Text(f"      {one_line(item.text, 240)}", style="dim"))
+    console.print(Text(closing_line(answer), style="dim"))
+
+
+def closing_line(answer: Answer) -> str:
+    """Tasks, model tokens, wall time and time saved, in one line."""
+    usage, timings = answer.usage, answer.timings
+    tokens = f"{usage.input_tokens} + {usage.output_tokens} model tokens"
+    saved = f"{timings.saved:.1f} s saved against one by one ({timings.one_by_one:.1f} s)"
+    rounds = f", {answer.replans} replan{'s' * (answer.replans != 1)}" if answer.replans else ""
+    return f"{len(answer.plan)} tasks{rounds} · {tokens} · {timings.wall:.1f} s · {saved}"
+
+
+def _mark(row: Row) -> RenderableType:
+    if row.stage == "running":
+        return Spinner("dots", style="cyan")
+    mark, style = _MARKS[row.stage]
+    return Text(mark, style=style)
+
+
+def _seconds(row: Row, now: float) -> str:
+    return f"{row.seconds(now):.2f} s" if row.started is not None else ""
+
+
+def _note(row: Row) -> Text:
+    return Text(row.note, style="red" if row.stage == "failed" else "dim")

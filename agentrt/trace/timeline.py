@@ -1,0 +1,96 @@
+"""The event stream folded into what happened to each task: the pure half of every view."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from executor import (
+    Ref,
+    Task,
+    TaskAdded,
+    TaskFailed,
+    TaskFinished,
+    TaskRetried,
+    TaskSkipped,
+    TaskStarted,
+    Text,
+    as_text,
+)
+
+Stage = Literal["waiting", "running", "finished", "failed", "skipped"]
+_PREVIEW = 400
+
+
+@dataclass(slots=True)
+class Row:
+    """What is known of one task. Times are seconds on the run's clock."""
+
+    task: Task
+    stage: Stage = "waiting"
+    started: float | None = None
+    ended: float | None = None
+    attempts: int = 1
+    note: str = ""
+
+    def seconds(self, now: float) -> float:
+        """How long the call has taken until it ended, or until `now`."""
+        if self.started is None:
+            return 0.0
+        return (self.ended if self.ended is not None else now) - self.started
+
+
+@dataclass(slots=True)
+class Timeline:
+    """Rows by task id, in the order the plan was written."""
+
+    rows: dict[str, Row] = field(default_factory=dict[str, Row])
+
+    def apply(self, event: object) -> None:
+        """Takes one event; kinds it does not know are ignored."""
+        match event:
+            case TaskAdded(_, task):
+                self.rows[task.id] = Row(task)
+            case TaskStarted(time, name):
+                row = self.rows[name]
+                row.stage, row.started = "running", time
+            case TaskRetried(_, name, attempt, wait, error):
+                row = self.rows[name]
+                row.attempts, row.note = attempt + 1, f"again in {wait:.1f} s: {error}"
+            case TaskFinished(time, name, value):
+                self._end(name, "finished", time, one_line(as_text(value)))
+            case TaskFailed(time, name, error):
+                self._end(name, "failed", time, one_line(error))
+            case TaskSkipped(_, name, because):
+                row = self.rows[name]
+                row.stage, row.note = "skipped", f"needs task {because}, which has no value"
+            case _:
+                pass
+
+    @property
+    def calls_one_by_one(self) -> float:
+        """Seconds all calls would have taken one after another."""
+        return sum(row.seconds(row.ended) for row in self.rows.values() if row.ended is not None)
+
+    def _end(self, name: str, stage: Stage, time: float, note: str) -> None:
+        row = self.rows[name]
+        row.stage, row.ended, row.note = stage, time, note
+
+
+def call_text(task: Task) -> str:
+    """A task as its plan line reads: `search(title="Ed Wood")`."""
+    return f"{task.call}({', '.join(f'{name}={_argument(value)}' for name, value in task.args.items())})"
+
+
+def one_line(text: str, limit: int = _PREVIEW) -> str:
+    """`text` without line breaks, cut to `limit` characters."""
+    line = " ".join(text[: limit * 2].split())
+    return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def _argument(value: object) -> str:
+    if isinstance(value, Ref):
+        return "$" + str(value)[2:-1]
+    if isinstance(value, str | Text):
+        return f'"{value}"'
+    return as_text(value)

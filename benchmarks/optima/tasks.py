@@ -1,0 +1,17 @@
+"""The questions: two agents with half the facts each, and arithmetic."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from multiagent.training import Task, read_tasks
+
+DATASETS = ("asym_hotpot", "asym_musique", "gsm8k")
+
+
+def tasks_of(name: str, count: int) -> list[Task]:
+    """The first `count` questions of a data set; none where the data is not there."""
+    default = Path(__file__).resolve().parents[2].parent / "shared" / "data"
+    path = Path(os.environ.get("AGENTRT_DATA", default)) / "agents" / f"{name}.json"
+    return read_tasks(path, limit=count) if path.exists() else []

@@ -1,0 +1,200 @@
+"""Speculative decoding with draft trees: tokens per target call, wall time beside it, and the cost of the mathematics.
+
+    python -m benchmarks.rsd [--quick] [--check] [--json FILE] [--target DIR --draft DIR]
+
+Without `--draft` the draft is the target with 10% of noise in its weights. The quick run needs one small checkpoint
+(`--target`, or the environment variable AGENTRT_RSD_TARGET); without any only the overhead is measured.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from agentrt.serving.rsd import Engine, RecursiveRejection, Request, Sampling, TraversalVerification, TreeShape
+from benchmarks.report import Report, options_of, parser
+
+OVERHEAD_TARGET_MS = 1.0
+TREES = {
+    6: ("chain:6", "iid:2x3", "kseq:2x3", "rsd-c:2-1-1", "rsd-s:2x3"),
+    10: ("chain:10", "iid:2x5", "kseq:2x5", "rsd-c:2-1-1-1-1", "rsd-s:2x5"),
+    14: ("chain:14", "iid:2x7", "kseq:2x7", "rsd-c:2-2-2", "rsd-s:2x7"),
+    21: ("chain:21", "iid:3x7", "kseq:3x7", "rsd-c:3-1-1-1-1-1-1", "rsd-s:3x7"),
+    30: ("chain:30", "iid:5x6", "kseq:5x6", "rsd-c:2-2-2-2", "rsd-s:5x6"),
+}
+CHAT = (
+    "Explain why the sky is blue to a child.",
+    "Write a short e-mail that moves a meeting to Thursday.",
+    "What should I look at before buying a used bicycle?",
+    "Name three differences between a list and a tuple in Python.",
+)
+PLANS = (
+    "Tools: search(text), convert(value, unit). Plan, one call a line: how tall is the Eiffel Tower in feet?",
+    "Tools: weather(city), email(to, text). Plan, one call a line: tell Ann whether it rains in Oslo and in Bergen.",
+    "Tools: search(text), compare(a, b). Plan, one call a line: which river is longer, the Rhine or the Danube?",
+)
+
+
+def overhead(report: Report, rounds: int) -> None:
+    """Everything between the two models, for 30 nodes over 151,936 tokens, on one core."""
+    import torch
+
+    from agentrt.serving.rsd.growth import Growth
+    from agentrt.serving.rsd.logits import LogitsRows, draft_support
+
+    torch.set_num_threads(1)
+    noise = torch.Generator().manual_seed(0)
+    shape, vocabulary = TreeShape.rsd_s(5, 6), 151_936
+    # Logits as a language model's are: a few tokens stand out of a wide field, the draft's near the target's.
+    field = torch.randn(shape.nodes + 1, vocabulary, generator=noise) * 2
+    best = torch.randint(vocabulary, (shape.nodes + 1, 12), generator=noise)
+    field.scatter_(1, best, torch.arange(24.0, 12.0, -1.0).expand(shape.nodes + 1, -1))
+    near = field + torch.randn(field.shape, generator=noise) * 0.5
+    sampling, verifier = Sampling(), RecursiveRejection()
+    times: dict[str, list[float]] = {"sampling": [], "verification": [], "round": []}
+    for seed in range(rounds + 3):
+        rng = np.random.default_rng(seed)
+        start = time.perf_counter()
+        growth = Growth(shape, [0], [rng])
+        first = 0
+        while not growth.done:
+            width = growth.frontier.shape[1]
+            growth.grow(*draft_support(near[None, first : first + width], 64, np.ones(1)))
+            first += width
+        (tree,) = growth.trees()
+        middle = time.perf_counter()
+        verifier.verify(tree, LogitsRows(field, sampling), rng)
+        end = time.perf_counter()
+        if seed >= 3:
+            for name, seconds in (("sampling", middle - start), ("verification", end - middle), ("round", end - start)):
+                times[name].append(seconds * 1e3)
+    for name, values in times.items():
+        target = OVERHEAD_TARGET_MS if name == "round" else None
+        report.add(f"overhead of one {name}, 30 nodes", statistics.median(values), unit="ms", target=target)
+
+
+def pair(target: Path, draft: Path | None, dtype: str) -> tuple[Any, Any, Any]:
+    """Target, draft and tokenizer."""
+    import torch
+    import transformers
+
+    def load(folder: Path) -> Any:
+        return transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=getattr(torch, dtype))
+
+    big, small = load(target), load(draft or target)
+    if draft is None:
+        generator = torch.Generator().manual_seed(1)
+        with torch.no_grad():
+            for weight in small.parameters():
+                if weight.dim() == 2:
+                    weight.add_(torch.randn(weight.shape, generator=generator, dtype=weight.dtype) * weight.std() * 0.1)
+    return big, small, transformers.AutoTokenizer.from_pretrained(target)
+
+
+def acceptance(
+    report: Report, models: tuple[Any, Any, Any], budgets: list[int], heats: list[float], tokens: int
+) -> None:
+    """Tokens per target call of every method, with 95% intervals over requests, and milliseconds per token beside."""
+    target, draft, tokenizer = models
+    prompts = {"chat": CHAT} if report.quick else {"chat": CHAT, "plan": PLANS}
+    seeds = 1 if report.quick else 3
+    rows: list[list[str | float]] = []
+    found: dict[tuple[str, float, int, str, str], tuple[float, float]] = {}
+    for kind, texts in prompts.items():
+        asked = [
+            tokenizer.apply_chat_template(
+                [{"role": "user", "content": text}], add_generation_prompt=True, tokenize=True, return_dict=False
+            )
+            for text in texts
+        ]
+        for heat in heats:
+            plan = [(0, "plain", None)]
+            for budget in budgets:
+                plan += [
+                    (budget, tree, v) for tree in TREES[budget] for v in (RecursiveRejection(), TraversalVerification())
+                ]
+            for budget, tree, verifier in plan:
+                # K-SEQ is a verification rule itself: going leaf first over its draws is the row of `iid`.
+                if tree.startswith("kseq") and isinstance(verifier, TraversalVerification):
+                    continue
+                requests = [
+                    Request(p, Sampling(temperature=heat, seed=seed, max_tokens=tokens))
+                    for p in asked
+                    for seed in range(seeds)
+                ]
+                rates, spent, made = run(target, None if tree == "plain" else draft, tree, verifier, requests)
+                mean = sum(made) / sum(rates)
+                each = [m / c for m, c in zip(made, rates, strict=True)]
+                half = 1.96 * statistics.stdev(each) / len(each) ** 0.5
+                name = "plain" if verifier is None else type(verifier).__name__.removesuffix("Verification")
+                found[kind, heat, budget, tree.partition(":")[0], name] = mean, half
+                rows.append([kind, heat, budget, tree, name, mean, half, spent * 1e3 / sum(made)])
+                print(*rows[-1], file=sys.stderr, flush=True)
+    report.table(
+        "tokens per target call (± is half a 95% interval over requests; ms a token in batches of 4)",
+        ["prompts", "T", "nodes", "tree", "verifier", "tokens/call", "±", "ms/token"],
+        rows,
+    )
+    for (kind, heat, budget, tree, name), (mean, _) in found.items():
+        if tree == "rsd-s" and name == "RecursiveRejection":
+            against = found[kind, heat, budget, "iid", name][0]
+            report.add(
+                f"{kind} T={heat} {budget} nodes: RSD-S over i.i.d.", mean / against, target=1.0, better="higher"
+            )
+            if budget >= 14 and heat == 1:
+                chain = found[kind, heat, budget, "chain", name][0]
+                report.add(
+                    f"{kind} T={heat} {budget} nodes: RSD-S over chain", mean / chain, target=1.0, better="higher"
+                )
+
+
+def run(
+    target: Any, draft: Any, tree: str, verifier: Any, requests: list[Request]
+) -> tuple[list[int], float, list[int]]:
+    """Target calls and tokens of each request, and the seconds all took."""
+    shape = "chain:1" if draft is None else tree
+    engine = Engine(target, draft, tree=shape, verifier=verifier, max_batch=4, max_length=512)
+    numbers = {engine.add(request): i for i, request in enumerate(requests)}
+    calls, made = [0] * len(requests), [0] * len(requests)
+    start = time.perf_counter()
+    while engine.busy:
+        for progress in engine.step():
+            calls[numbers[progress.request]] += 1
+            made[numbers[progress.request]] += len(progress.tokens)
+    return calls, time.perf_counter() - start, made
+
+
+def main() -> int:
+    line: argparse.ArgumentParser = parser(__doc__)
+    line.add_argument("--target", type=Path, default=os.environ.get("AGENTRT_RSD_TARGET"), help="checkpoint folder")
+    line.add_argument("--draft", type=Path, help="checkpoint folder of a smaller model with the same vocabulary")
+    line.add_argument("--dtype", default="float32", choices=["float32", "bfloat16"])
+    line.add_argument("--budgets", type=int, nargs="+", choices=list(TREES), help="nodes a tree")
+    parsed = line.parse_args()
+    options = options_of(parsed)
+    report = Report("rsd", packages=["torch", "transformers", "numpy"], quick=options.quick)
+    import torch
+
+    threads = torch.get_num_threads()
+    overhead(report, 30 if options.quick else 200)
+    torch.set_num_threads(threads)
+    if parsed.target is None:
+        report.note("No checkpoint was given (--target): only the overhead was measured.")
+    else:
+        models = pair(Path(parsed.target), parsed.draft, parsed.dtype)
+        what = "a smaller model" if parsed.draft else "the target with 10% weight noise"
+        report.note(f"Target {models[0].num_parameters():,} parameters, draft: {what}; {parsed.dtype}.")
+        budgets = parsed.budgets or ([6, 14] if options.quick else list(TREES))
+        acceptance(report, models, budgets, [1.0] if options.quick else [0.0, 0.6, 1.0], 20 if options.quick else 64)
+    return report.finish(options)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

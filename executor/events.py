@@ -1,0 +1,70 @@
+"""What happens while a plan runs. One stream of these is all that any reader (terminal, trace, journal) needs.
+
+Events are tuples because thousands a second are made. Times are seconds on the run's monotonic clock.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from executor.plan import Task
+from executor.refs import plain
+
+
+class TaskAdded(NamedTuple):
+    """A task joined the plan."""
+
+    time: float
+    task: Task
+
+
+class TaskStarted(NamedTuple):
+    """A task's call begins; its inputs exist and any limit has let it through."""
+
+    time: float
+    id: str
+
+
+class TaskRetried(NamedTuple):
+    """An attempt failed and another will follow after `wait` seconds."""
+
+    time: float
+    id: str
+    attempt: int
+    wait: float
+    error: str
+
+
+class TaskFinished(NamedTuple):
+    """A task has its value."""
+
+    time: float
+    id: str
+    value: object
+
+
+class TaskFailed(NamedTuple):
+    """A task ended without a value."""
+
+    time: float
+    id: str
+    error: str
+
+
+class TaskSkipped(NamedTuple):
+    """A task will not run because `because`, which it needs, has no value or the run is ending."""
+
+    time: float
+    id: str
+    because: str
+
+
+TaskEvent = TaskAdded | TaskStarted | TaskRetried | TaskFinished | TaskFailed | TaskSkipped
+
+
+def to_json(event: NamedTuple) -> dict[str, object]:
+    """An event as plain JSON data, its kind under `event`."""
+    data: dict[str, object] = {"event": type(event).__name__}
+    for name, value in event._asdict().items():
+        data[name] = value.to_json() if isinstance(value, Task) else plain(value)
+    return data

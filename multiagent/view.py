@@ -1,0 +1,102 @@
+"""What one agent is shown: its prompt, made from the shared rules, what only it knows, and the turns it may see.
+
+Layout, for the sake of a server's prefix cache: first what is the same in every prompt of every agent (rules, format,
+shared context), then what is this agent's own, then the question, then the turns. Each prompt of an agent begins with
+its previous one, so the cache serves every further turn too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, messages_from_dict
+
+from multiagent.agent import Agent, Context, as_text
+from multiagent.formats import Format
+from multiagent.protocols.port import Protocol
+from multiagent.transcript import Transcript
+
+SILENT = "…"
+"""Stands for an empty turn in prompts: many chat templates refuse an empty message."""
+
+LAST_ANSWER = (
+    "The conversation ends here. Write only the final answer to the question, as short as possible: "
+    "no explanation, no sentence. If you are not sure, write your best guess."
+)
+
+
+@dataclass(frozen=True)
+class View:
+    """Builds the prompts of one conversation.
+
+    Attributes:
+        protocol: roles and visibility.
+        form: how messages are written.
+        names: the agents, in order.
+        systems: each agent's system message, private context included.
+    """
+
+    protocol: Protocol
+    form: Format
+    names: tuple[str, ...]
+    systems: Mapping[str, str]
+
+    @classmethod
+    def of(cls, agents: Sequence[Agent], protocol: Protocol, form: Format, shared: Context) -> View:
+        """The view of a conversation: writes every agent's system message."""
+        names = tuple(agent.name for agent in agents)
+        head = f"{protocol.rules(names)}\n\nHow to write a message:\n{form.instruction}"
+        if common := as_text(shared):
+            head += f"\n\nWhat all of you know:\n{common}"
+        return cls(protocol, form, names, {agent.name: _system(head, agent, protocol, names) for agent in agents})
+
+    def prompt(self, name: str, transcript: Transcript) -> list[BaseMessage]:
+        """What the model of agent `name` is given for its next turn: own turns as `assistant`, all else as `user`."""
+        messages: list[BaseMessage] = [SystemMessage(self.systems[name])]
+        heard = [f"Question: {transcript.question}"]
+        for turn in transcript:
+            if turn.speaker == name:
+                # Templates that demand alternation also get it when somebody speaks twice in a row.
+                messages.append(HumanMessage("\n\n".join(heard) if heard else "Go on."))
+                messages += messages_from_dict(list(turn.steps))
+                messages.append(AIMessage(turn.text or SILENT))
+                heard = []
+            elif self.protocol.sees(name, turn, self.names):
+                said = turn.text or SILENT
+                heard.append(said if len(self.names) == 2 else f"{turn.speaker}: {said}")
+        messages.append(HumanMessage("\n\n".join(heard) if heard else "Go on."))
+        return messages
+
+    def last_prompt(self, name: str, transcript: Transcript) -> list[BaseMessage]:
+        """As `prompt`, with the request for a last answer at the end."""
+        messages = self.prompt(name, transcript)
+        asked = messages[-1].text
+        text = LAST_ANSWER if asked == "Go on." else f"{asked}\n\n{LAST_ANSWER}"
+        return [*messages[:-1], HumanMessage(text)]
+
+    def fingerprint(self, question: str) -> str:
+        """Tells conversations apart whose checkpoints must not be mixed."""
+        told = json.dumps([question, self.protocol.name, self.form.name, dict(self.systems)], sort_keys=True)
+        return hashlib.sha256(told.encode()).hexdigest()
+
+
+def prompt_size(messages: Sequence[BaseMessage], count: Callable[[str], int]) -> int:
+    """Tokens of a prompt by `count`, with four a message for the template's own marks."""
+    return sum(count(message.text) + 4 for message in messages)
+
+
+def estimate_tokens(text: str) -> int:
+    """Tokens of a text, roughly: four bytes each, as usual with English. Errs on the high side for other scripts."""
+    return -(-len(text.encode()) // 4)
+
+
+def _system(head: str, agent: Agent, protocol: Protocol, names: tuple[str, ...]) -> str:
+    parts = [head, f"You are {agent.name}. {protocol.brief(agent.name, names)}".strip()]
+    if agent.role:
+        parts.append(agent.role)
+    if own := as_text(agent.context):
+        parts.append(f"What only you know:\n{own}")
+    return "\n\n".join(parts)

@@ -1,0 +1,36 @@
+"""Example plans for prompts."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import NamedTuple
+
+
+class Example(NamedTuple):
+    """A question and the plan that answers it, as text."""
+
+    question: str
+    plan: str
+
+
+# Small models copy what they see. So these use tools nobody has, on things nobody asks about. Each shows another
+# shape: calls side by side and nothing more, a chain, and results inside a text.
+_GENERIC = (
+    Example(
+        "Which of the blue and the red crate is heavier?",
+        '1. weigh_crate("blue")\n2. weigh_crate("red")\n3. join()',
+    ),
+    Example(
+        "Who keeps the lamp that crate 7 is packed for?",
+        "1. crate_contents(7)\n2. lamp_keeper($1.lamp)\n3. join()",
+    ),
+    Example(
+        "How much heavier is the blue crate than the red one?",
+        '1. weigh_crate("blue")\n2. weigh_crate("red")\n3. crate_arithmetic("$1 - $2")\n4. join()',
+    ),
+)
+
+
+def generic_examples(tool_names: Collection[str]) -> tuple[Example, ...]:
+    """Examples of the form alone; those that name one of the user's own tools are left out."""
+    return tuple(example for example in _GENERIC if not any(f"{name}(" in example.plan for name in tool_names))

@@ -1,0 +1,218 @@
+"""The language-model planner: streams tasks out of a chat model while it still writes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any, cast
+
+from executor import Task, Tool, Toolset
+from planner.checks import Item, PlanChecker
+from planner.errors import PlannerError, PlanningFailed, PlanProblem, PlanTooLong
+from planner.events import (
+    PlanFinished,
+    PlannerObserver,
+    PlanRejected,
+    PlanStarted,
+    PlanText,
+    PlanWarning,
+    Usage,
+    ignore,
+)
+from planner.examples import Example, generic_examples
+from planner.lines import as_lines
+from planner.prompt import correction_prompt, question_prompt, system_prompt
+from planner.reader import END_OF_PLAN, JOIN, PlanReader
+from planner.rounds import Round
+
+if TYPE_CHECKING:
+    from langchain_core.language_models import BaseChatModel
+    from langchain_core.messages import AIMessageChunk, BaseMessage
+
+# Some models take no limit of tokens. No tokenizer packs more characters of a plan into one token on average.
+_CHARACTERS_A_TOKEN = 16
+
+
+class LLMPlanner:
+    """Asks a chat model for a plan and gives its tasks while they are being written.
+
+    Args:
+        model: any langchain-core chat model; one that cannot stream gives all tasks at once.
+        tools: what plans may call.
+        max_tasks: tasks a plan may have.
+        max_tokens: tokens a plan may take. A plan that does not end by then is refused.
+        corrections: how often the model may correct a plan that cannot be run.
+        examples: shown to the model; by default a few that show the form with invented tools.
+        options: further arguments of the model's `astream`, such as `temperature` or `structured_outputs`.
+        preview: characters that results of earlier rounds may take in the prompt, together.
+        observe: receives every event.
+        clock: monotonic seconds.
+
+    Raises:
+        PlannerError: a tool has the name `join`, which ends plans.
+    """
+
+    def __init__(
+        self,
+        model: BaseChatModel,
+        tools: Iterable[Tool] | Toolset,
+        *,
+        max_tasks: int = 64,
+        max_tokens: int = 1_024,
+        corrections: int = 1,
+        examples: Sequence[Example] | None = None,
+        options: Mapping[str, Any] | None = None,
+        preview: int = 4_000,
+        observe: PlannerObserver | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.model = model
+        self.tools = tools if isinstance(tools, Toolset) else Toolset(tools)
+        if JOIN in self.tools:
+            raise PlannerError(f"a tool is called {JOIN!r}, but that is how a plan ends; give the tool another name")
+        self.max_tasks = max_tasks
+        self.max_tokens = max_tokens
+        self.corrections = corrections
+        self.options = dict(options or {})
+        self.preview = preview
+        self.observe = observe or ignore
+        self.clock = clock
+        self.system = system_prompt(self.tools, generic_examples(self.tools) if examples is None else examples)
+
+    def plan(self, question: str, *, earlier: Sequence[Round] = (), reason: str = "") -> PlanStream:
+        """Starts a plan for `question`; nothing is asked of the model until its tasks are.
+
+        Args:
+            question: what is to be answered.
+            earlier: rounds whose results the plan may refer to; line numbers go on from theirs.
+            reason: why those rounds were not enough.
+        """
+        return PlanStream(self, question, earlier, reason)
+
+
+class PlanStream(AsyncIterator[Task]):
+    """The tasks of one plan, each the moment its call is written, after everything it needs.
+
+    When the plan has a problem, the model is told it and goes on; what was given stands. Closing the
+    stream stops the model.
+
+    Attributes:
+        usage: what the model said the plan took, over all attempts so far.
+        text: what the model wrote in the last attempt.
+
+    Raises:
+        PlanningFailed: the plan and its correction cannot be run.
+        PlanTooLong: the plan did not end within `max_tokens`.
+        Exception: whatever the model raised.
+    """
+
+    def __init__(self, planner: LLMPlanner, question: str, earlier: Sequence[Round], reason: str) -> None:
+        from langchain_core.messages import HumanMessage, SystemMessage
+
+        self.usage = Usage()
+        self.text = ""
+        self._planner = planner
+        self._round = len(earlier)
+        known = [task.id for done in earlier for task in done.plan]
+        self._checker = PlanChecker(planner.tools, max_tasks=planner.max_tasks, known=known)
+        asked = question_prompt(
+            question,
+            earlier,
+            reason,
+            tools=planner.tools,
+            first=self._checker.next_id,
+            budget=planner.preview,
+        )
+        self._opening: list[BaseMessage] = [SystemMessage(content=planner.system), HumanMessage(content=asked)]
+        self._given = 0
+        self._tasks = self._write()
+
+    def __aiter__(self) -> PlanStream:
+        return self
+
+    async def __anext__(self) -> Task:
+        return await anext(self._tasks)
+
+    async def aclose(self) -> None:
+        """Stops the model. Safe to call more than once."""
+        await self._tasks.aclose()
+
+    async def _write(self) -> AsyncGenerator[Task]:
+        observe, clock, corrections = self._planner.observe, self._planner.clock, self._planner.corrections
+        began = clock()
+        messages = self._opening
+        problems: list[PlanProblem] = []
+        for attempt in range(corrections + 1):
+            observe(PlanStarted(clock(), self._round, attempt))
+            problems = []
+            async with aclosing(self._attempt(messages)) as items:
+                async for item in items:
+                    if isinstance(item, Task):
+                        self._given += 1
+                        yield item
+                    elif isinstance(item, PlanProblem):
+                        problems.append(item)
+                    else:
+                        observe(PlanWarning(clock(), item.message, item.place.line, item.place.column))
+            if not problems:
+                observe(PlanFinished(clock(), self._given, self.usage, clock() - began))
+                return
+            observe(PlanRejected(clock(), tuple(str(problem) for problem in problems), attempt < corrections))
+            messages = self._correction(problems)
+        raise PlanningFailed(problems, attempts=corrections + 1, text=self.text)
+
+    async def _attempt(self, messages: Sequence[BaseMessage]) -> AsyncGenerator[Item]:
+        """What the model writes to `messages`, up to the first piece of text that has a problem in it."""
+        planner = self._planner
+        reader = PlanReader(self._checker, ends_at_join=True)
+        said = Usage()
+        pieces = 0
+        cut = False
+        self.text = ""
+        try:
+            async with aclosing(self._ask(messages)) as stream:
+                async for chunk in stream:
+                    pieces += 1
+                    said += Usage.of(chunk)
+                    cut = cut or chunk.response_metadata.get("finish_reason") == "length"
+                    if not (text := str(chunk.text)):
+                        continue
+                    self.text += text
+                    planner.observe(PlanText(planner.clock(), text))
+                    items = reader.feed(text)
+                    for item in items:
+                        yield item
+                    if any(isinstance(item, PlanProblem) for item in items):
+                        return
+                    if reader.overran:
+                        # Not at join() itself: a stream that is closed early does not tell what it cost.
+                        break
+                    if len(self.text) > planner.max_tokens * _CHARACTERS_A_TOKEN:
+                        cut = True
+                        break
+        finally:
+            self.usage += Usage(said.input_tokens, said.output_tokens or pieces, said.cached_tokens, 1)
+        if cut and not reader.joined:
+            raise PlanTooLong(
+                f"the plan did not end within {planner.max_tokens} tokens ({self._given} tasks so far); "
+                "raise max_tokens, or ask for less at once"
+            )
+        for item in reader.close():
+            yield item
+
+    def _correction(self, problems: Sequence[PlanProblem]) -> list[BaseMessage]:
+        """What the model is sent after `problems`; what it wrote well stands as its own turn."""
+        from langchain_core.messages import AIMessage, HumanMessage
+
+        checker = self._checker
+        checker.repeats = True
+        stands = as_lines(checker.accepted, checker.tools) or "(none of it can be used)"
+        request = correction_prompt(problems, checker.broken, checker.next_id)
+        return [*self._opening, AIMessage(content=stands), HumanMessage(content=request)]
+
+    def _ask(self, messages: Sequence[BaseMessage]) -> AsyncGenerator[AIMessageChunk]:
+        planner = self._planner
+        options: dict[str, Any] = {"max_tokens": planner.max_tokens, **planner.options}
+        stream = planner.model.astream(messages, None, stop=[END_OF_PLAN], **options)
+        return cast("AsyncGenerator[AIMessageChunk]", stream)

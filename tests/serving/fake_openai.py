@@ -1,0 +1,173 @@
+"""A tiny server that speaks the chat completions protocol, as a program of its own.
+
+What it does with a request is said by the last message:
+    "die"        two words, then the process is gone
+    "forever"    words until the client hangs up, which `GET /hung-up` then counts
+    "too long"   400, as vLLM says it
+    "busy"       429
+    "half"       two words, then the connection closes without an end
+    "silence"    no answer until the client hangs up
+    "request"    the request itself, as JSON
+    anything     three words, a finish reason, the usage
+Faults at the start are asked for by environment: FAKE_EXIT, FAKE_PORT_TAKEN_ONCE (a folder).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+hung_up = threading.Semaphore(0)
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+    def do_GET(self) -> None:
+        if not self._authorised():
+            return
+        if self.path == "/hung-up":
+            self._json(200, {"hung_up": hung_up.acquire(timeout=10)})
+        elif self.path == "/v1/models":
+            self._json(200, {"object": "list", "data": [{"id": "fake", "object": "model"}]})
+        else:
+            self._json(404, {"detail": "Not Found"})
+
+    def do_POST(self) -> None:
+        body: dict[str, Any] = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if not self._authorised():
+            return
+        if body["model"] != "fake":
+            self._error(404, f"The model `{body['model']}` does not exist.", "NotFoundError")
+            return
+        what = body["messages"][-1]["content"]
+        match what:
+            case "too long":
+                self._error(400, "This model's maximum context length is 8 tokens. You asked for 9.", "BadRequest")
+            case "busy":
+                self._error(429, "slow down", "RateLimit")
+            case "silence":
+                self.connection.recv(1)
+            case _ if body.get("stream"):
+                self._stream(what, body)
+            case _:
+                self._json(200, _completion(json.dumps(body) if what == "request" else f"echo: {what}"))
+
+    def _stream(self, what: str, body: dict[str, Any]) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        self._event(_delta("one "))
+        self._event(_delta("two "))
+        if what == "die":
+            print("RuntimeError: the engine is out of memory", flush=True)
+            os._exit(7)
+        if what == "half":
+            self.close_connection = True
+            self.wfile.write(b"0\r\n\r\n")
+            return
+        try:
+            while what == "forever":
+                self._event(_delta("more "))
+                time.sleep(0.01)
+        except OSError:
+            hung_up.release()
+            self.close_connection = True
+            return
+        self._event(_delta("three"))
+        self._event(_delta("", finish="stop"))
+        if body.get("stream_options", {}).get("include_usage"):
+            self._event({**_delta(""), "choices": [], "usage": _USAGE})
+        self._chunk(b"data: [DONE]\n\n")
+        self.wfile.write(b"0\r\n\r\n")
+
+    def _event(self, event: dict[str, Any]) -> None:
+        self._chunk(f"data: {json.dumps(event)}\n\n".encode())
+
+    def _chunk(self, data: bytes) -> None:
+        self.wfile.write(f"{len(data):x}\r\n".encode() + data + b"\r\n")
+        self.wfile.flush()
+
+    def _authorised(self) -> bool:
+        key = os.environ.get("VLLM_API_KEY")
+        if key is None or self.headers.get("Authorization") == f"Bearer {key}":
+            return True
+        self._error(401, "Unauthorized", "AuthenticationError")
+        return False
+
+    def _error(self, status: int, message: str, kind: str) -> None:
+        self._json(status, {"error": {"message": message, "type": kind, "code": status}})
+
+    def _json(self, status: int, value: dict[str, Any]) -> None:
+        data = json.dumps(value).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+
+_USAGE = {
+    "prompt_tokens": 5,
+    "completion_tokens": 3,
+    "total_tokens": 8,
+    "prompt_tokens_details": {"cached_tokens": 4},
+}
+
+
+def _delta(text: str, finish: str | None = None) -> dict[str, Any]:
+    choice = {"index": 0, "delta": {"content": text}, "finish_reason": finish}
+    return {"id": "1", "object": "chat.completion.chunk", "created": 1, "model": "fake", "choices": [choice]}
+
+
+def _completion(text: str) -> dict[str, Any]:
+    message = {"role": "assistant", "content": text}
+    choice = {"index": 0, "message": message, "finish_reason": "stop"}
+    return {
+        "id": "1", "object": "chat.completion", "created": 1, "model": "fake", "choices": [choice], "usage": _USAGE,
+    }  # fmt: skip
+
+
+class QuietServer(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        pass
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--port", type=int, required=True)
+    port = parser.parse_args().port
+    if "FAKE_EXIT" in os.environ:
+        print("(EngineCore pid=1) ERROR 11-24 00:00:00 [core.py:1] ValueError: the weights are not weights")
+        sys.exit(int(os.environ["FAKE_EXIT"]))
+    once = os.environ.get("FAKE_PORT_TAKEN_ONCE")
+    if once:
+        starts = Path(once) / "starts"
+        first = not starts.exists()
+        with starts.open("a") as file:
+            file.write(f"{port}\n")
+        if first:
+            sys.exit("OSError: [Errno 98] Address already in use")
+    # A grandchild, because the real server has some too and none may be left behind.
+    if "FAKE_GRANDCHILD" in os.environ and os.fork() == 0:
+        Path(os.environ["FAKE_GRANDCHILD"]).write_text(str(os.getpid()))
+        while True:
+            time.sleep(60)
+    QuietServer(("127.0.0.1", port), Handler).serve_forever()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,166 @@
+"""`ChatVLLM` against a fake server over real HTTP."""
+
+from __future__ import annotations
+
+import json
+import socket
+import urllib.request
+
+import anyio
+import pytest
+from pydantic import BaseModel, SecretStr
+
+from agentrt.serving import ChatVLLM, open_model
+from agentrt.serving.errors import (
+    ContextTooLong,
+    EndpointUnreachable,
+    ModelNotServed,
+    RequestRefused,
+    RequestTimeout,
+)
+
+
+def model(url: str, **fields: object) -> ChatVLLM:
+    return ChatVLLM.model_validate({"base_url": url, "max_retries": 0, **fields})
+
+
+@pytest.mark.asyncio
+async def test_a_stream_has_text_finish_reason_and_usage_in_the_last_chunk(fake_url: str) -> None:
+    client = model(fake_url)
+    chunks = [chunk async for chunk in client.astream("hello")]
+    await client.aclose()
+    assert "".join(chunk.text for chunk in chunks) == "one two three"
+    whole = chunks[0]
+    for chunk in chunks[1:]:
+        whole = whole + chunk
+    assert whole.response_metadata["finish_reason"] == "stop"
+    assert whole.usage_metadata == {
+        "input_tokens": 5,
+        "output_tokens": 3,
+        "total_tokens": 8,
+        "input_token_details": {"cache_read": 4},
+    }
+    assert next(chunk for chunk in chunks if chunk.usage_metadata) is chunks[-1]
+    assert client.model == "fake"
+
+
+@pytest.mark.asyncio
+async def test_settings_and_bound_arguments_reach_the_server(fake_url: str) -> None:
+    client = model(fake_url, temperature=0.5, seed=7, extra_body={"priority": 1})
+    bound = client.bind(structured_outputs={"regex": "a+"}, max_tokens=9)
+    sent = json.loads((await bound.ainvoke("request", stop=["\n"])).text)
+    await client.aclose()
+    assert sent["messages"] == [{"role": "user", "content": "request"}]
+    assert (sent["temperature"], sent["seed"], sent["max_tokens"], sent["stop"]) == (0.5, 7, 9, ["\n"])
+    assert (sent["structured_outputs"], sent["priority"], sent["model"]) == ({"regex": "a+"}, 1, "fake")
+    assert "top_p" not in sent
+
+
+def test_sync_calls_work_too(fake_url: str) -> None:
+    client = model(fake_url)
+    assert client.invoke("hi").text == "echo: hi"
+    assert "".join(chunk.text for chunk in client.stream("hi")) == "one two three"
+    client._client().close()
+
+
+class City(BaseModel):
+    name: str
+
+
+@pytest.mark.asyncio
+async def test_structured_output_sends_the_schema_and_reports_what_does_not_parse(fake_url: str) -> None:
+    client = model(fake_url)
+    answer = await client.with_structured_output(City, include_raw=True).ainvoke("request")
+    await client.aclose()
+    assert isinstance(answer, dict)
+    sent = json.loads(answer["raw"].text)["response_format"]
+    assert sent["type"] == "json_schema"
+    assert sent["json_schema"]["schema"]["required"] == ["name"]
+    assert answer["parsed"] is None and answer["parsing_error"] is not None
+
+
+def test_structured_output_knows_one_method() -> None:
+    with pytest.raises(ValueError, match="json_schema"):
+        model("http://127.0.0.1:1/v1").with_structured_output(City, method="function_calling")
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("how", ["break", "cancel"])
+async def test_leaving_a_stream_ends_the_request_at_the_server(fake_url: str, how: str) -> None:
+    client = model(fake_url)
+    with anyio.move_on_after(30) as scope:
+        async for chunk in client.astream("forever"):
+            if chunk.text == "more ":
+                if how == "break":
+                    break
+                scope.cancel()
+    with anyio.fail_after(15):
+        assert await anyio.to_thread.run_sync(_hung_up, fake_url)
+    await client.aclose()
+
+
+def _hung_up(url: str) -> bool:
+    with urllib.request.urlopen(url.removesuffix("/v1") + "/hung-up") as answer:
+        return json.load(answer)["hung_up"]
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("says", "error", "words"),
+    [
+        ("too long", ContextTooLong, "maximum context length is 8"),
+        ("busy", RequestRefused, "429"),
+        ("half", EndpointUnreachable, "broke off"),
+        ("anything else", None, ""),
+    ],
+)
+async def test_refusals_say_what_and_where(fake_url: str, says: str, error: type[Exception] | None, words: str) -> None:
+    client = model(fake_url)
+    if error is None:
+        assert await client.ainvoke(says)
+    else:
+        with pytest.raises(error, match=words) as caught:
+            async for _ in client.astream(says):
+                pass
+        assert fake_url in str(caught.value)
+    await client.aclose()
+
+
+@pytest.mark.asyncio
+async def test_silence_becomes_a_timeout(fake_url: str) -> None:
+    client = model(fake_url, timeout=0.2)
+    with pytest.raises(RequestTimeout, match="did not answer within"):
+        await client.ainvoke("silence")
+    await client.aclose()
+
+
+@pytest.mark.asyncio
+async def test_an_unknown_model_is_named(fake_url: str) -> None:
+    client = model(fake_url, model="other")
+    with pytest.raises(ModelNotServed, match="`other` does not exist"):
+        await client.ainvoke("hi")
+    await client.aclose()
+
+
+@pytest.mark.asyncio
+async def test_nobody_listening_is_said_with_the_url() -> None:
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{held.getsockname()[1]}/v1"
+        client = model(url, model="m")
+        with pytest.raises(EndpointUnreachable, match="usually ends in /v1") as caught:
+            await client.ainvoke("hi")
+        await client.aclose()
+    assert url in str(caught.value)
+
+
+@pytest.mark.asyncio
+async def test_a_url_opens_as_a_model_and_a_model_passes_through(fake_url: str) -> None:
+    async with open_model(fake_url, temperature=0) as opened:
+        assert (await opened.ainvoke("hi")).text == "echo: hi"
+        async with open_model(opened) as same:
+            assert same is opened
+
+
+def test_the_key_is_not_shown(fake_url: str) -> None:
+    assert "secret" not in repr(model(fake_url, api_key=SecretStr("secret")))

