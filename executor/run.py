@@ -41,8 +41,9 @@ Observer = Callable[[TaskEvent], None]
 
 # Calls that never wait would otherwise keep the event loop to themselves. Seconds.
 _LONGEST_TURN = 0.005
-# Workers woken ahead: two, so that many waiting calls start in a logarithmic number of loop turns.
-_WAKING = 2
+# Workers woken ahead: calls that wait start this many in a turn of the event loop; calls that never wait leave
+# at most this many workers with nothing to do.
+_WAKING = 16
 
 
 class _New(Protocol):
@@ -208,7 +209,7 @@ class _Run:
         try:
             while ready and not workers.cancelled:
                 task = ready.popleft()
-                if ready and self.waking < _WAKING:
+                while self.waking < len(ready) and self.waking < _WAKING:
                     self.wake()
                 if self.ended_by is not None:
                     self.skip([task.id, *schedule.skip(task.id)], self.ended_by)
