@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
 
     from agentrt.serving import ProgressSink, ServerSettings
+    from agentrt.serving.constraints import Constraint
 
 DEFAULT_MODEL = "qwen2.5-coder-1.5b"
 
@@ -79,17 +80,20 @@ class Runtime:
         self._settings = settings
         self._progress = progress
         self._model: BaseChatModel | None = None
+        self._form: Constraint = "free"
         self._group: TaskGroup | None = None
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
         from agentrt.serving import open_model
+        from agentrt.serving.constraints import strongest_constraint
 
         async with AsyncExitStack() as stack:
             # A plan should be the model's best guess, the same one every time.
             options: dict[str, Any] = {"temperature": 0.0} if isinstance(self._spec, str | Path) else {}
             opening = open_model(self._spec, settings=self._settings, progress=self._progress, **options)
             self._model = await stack.enter_async_context(opening)
+            self._form = await strongest_constraint(self._model)
             self._group = await stack.enter_async_context(anyio.create_task_group())
             self._stack = stack.pop_all()
         return self
@@ -152,21 +156,24 @@ class Runtime:
 
     async def plan(self, question: str, observe: Callable[[Event], None] | None = None) -> Plan:
         """Writes a plan for `question` and runs nothing. Raises PlannerError as `ask` does."""
-        planner = LLMPlanner(
+        return Plan([task async for task in self._planner(observe).plan(question)])
+
+    def _planner(self, observe: Callable[[Event], None] | None) -> LLMPlanner:
+        return LLMPlanner(
             self.model,
             self.tools,
             max_tasks=self.max_tasks,
             max_tokens=self.max_plan_tokens,
+            form=self._form,
             observe=observe,
         )
-        return Plan([task async for task in planner.plan(question)])
 
     async def _answer(self, question: str, observe: Callable[[Event], None]) -> Answer:
         stopwatch = _Stopwatch(observe)
         watch = stopwatch.see
         model = self.model
         policy = CompilerPolicy(
-            LLMPlanner(model, self.tools, max_tasks=self.max_tasks, max_tokens=self.max_plan_tokens, observe=watch),
+            self._planner(watch),
             Executor(self.tools, observe=watch, max_tasks=self.max_tasks, concurrency=self.concurrency),
             Joiner(model, self.tools, reason_first=True, observe=watch),
             max_replans=self.max_replans,

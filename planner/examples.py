@@ -31,6 +31,27 @@ _GENERIC = (
 )
 
 
-def generic_examples(tool_names: Collection[str]) -> tuple[Example, ...]:
+_GENERIC_JSON = (
+    Example(
+        _GENERIC[0].question,
+        '{"calls": [{"tool": "weigh_crate", "args": {"colour": "blue"}}, '
+        '{"tool": "weigh_crate", "args": {"colour": "red"}}]}',
+    ),
+    Example(
+        _GENERIC[1].question,
+        '{"calls": [{"tool": "crate_contents", "args": {"number": 7}}, '
+        '{"tool": "lamp_keeper", "args": {"lamp": "$1.lamp"}}]}',
+    ),
+    Example(
+        _GENERIC[2].question,
+        '{"calls": [{"tool": "weigh_crate", "args": {"colour": "blue"}}, '
+        '{"tool": "weigh_crate", "args": {"colour": "red"}}, '
+        '{"tool": "crate_arithmetic", "args": {"expression": "$1 - $2"}}]}',
+    ),
+)
+
+
+def generic_examples(tool_names: Collection[str], *, as_json: bool = False) -> tuple[Example, ...]:
     """Examples of the form alone; those that name one of the user's own tools are left out."""
-    return tuple(example for example in _GENERIC if not any(f"{name}(" in example.plan for name in tool_names))
+    kept = [not any(f"{name}(" in example.plan for name in tool_names) for example in _GENERIC]
+    return tuple(example for example, keep in zip(_GENERIC_JSON if as_json else _GENERIC, kept, strict=True) if keep)

@@ -26,11 +26,31 @@ Never make up a result.
 - After join() the results are read and the question is answered. Plan no call that only compares or phrases them.
 - Write nothing but the plan."""
 
+_JSON_INSTRUCTIONS = """\
+You write plans. A plan is a list of tool calls as JSON: {"calls": [{"tool": name, "args": {name: value}}]}. \
+The calls have the numbers 1, 2, 3 in the order they are written.
+- Use only the tools below. Leave out arguments marked ? that the question does not ask for.
+- Write "$1" where a later call needs the result of call 1, or "$1.name" for a field of it that the tool's -> shows. \
+Never make up a result.
+- Calls that do not need each other run at the same time.
+- Afterwards the results are read and the question is answered. Plan no call that only compares or phrases them.
+- Write nothing but the plan."""
+_THOUGHT = "- Begin with one line that starts with Thought: and says which results are needed, and from which tools."
 
-def system_prompt(tools: Toolset, examples: Sequence[Example]) -> str:
-    """Instructions, tools and examples: the same for every question about the same tools."""
+
+def system_prompt(tools: Toolset, examples: Sequence[Example], *, as_json: bool = False, thought: bool = False) -> str:
+    """Instructions, tools and examples: the same for every question about the same tools.
+
+    Args:
+        tools: those that may be called.
+        examples: shown below the tools.
+        as_json: whether plans are written as JSON, not as lines.
+        thought: whether a line of thought comes first; examples show it if they have it.
+    """
     described = "\n".join(describe(tool) for tool in tools.values())
-    parts = [_INSTRUCTIONS, f"Tools:\n{described or '(there are none; write join() alone)'}"]
+    instructions = _JSON_INSTRUCTIONS if as_json else _INSTRUCTIONS
+    asked = f"{instructions}\n{_THOUGHT}" if thought else instructions
+    parts = [asked, f"Tools:\n{described or '(there are none; write join() alone)'}"]
     if examples:
         parts.append("Examples of the form (their tools do not exist here):")
         parts += [f"Question: {example.question}\n{example.plan}" for example in examples]

@@ -9,6 +9,8 @@ The form is LLMCompiler's (Kim et al. 2023, arXiv 2312.04511), read generously:
     4. join()
     <END_OF_PLAN>
 
+A text that begins with a bracket is a plan in JSON, as models under a schema write it (see `json_calls`).
+
 Nothing is raised for bad text: what is wrong comes out as a `PlanProblem`, in order with the tasks, and
 reading goes on at the next line, so that a plan file can be told all its errors at once. Memory is
 bounded: a line (or a call over several lines) has a greatest length, and what was read is let go.
@@ -24,6 +26,7 @@ from typing import NamedTuple
 from executor import Plan, Task, Tool, Toolset
 from planner.checks import Call, Item, PlanChecker
 from planner.errors import InvalidPlan, Place, PlanNotice, PlanProblem, PlanSyntaxError
+from planner.json_calls import JsonCalls, Unreadable
 from planner.tokens import CallTokenizer, Misread
 from planner.values import read_arguments
 
@@ -38,6 +41,7 @@ _MARK = re.compile(r"[(\n>]")
 _LEAD = r"[\s>*`#,;.\-]*(?:(?:plan|action|task|step)\b[\s:]*)?"
 _HEAD = re.compile(_LEAD + r"(?:([0-9]{1,9})\s*[.):][\s*]*)?([^\W\d][\w./-]*)(\s*)", re.IGNORECASE)
 _NUMBERED = re.compile(_LEAD + r"([0-9]{1,9})\s*[.):][\s*]*([^\W\d][\w./-]*)", re.IGNORECASE)
+_JSON = re.compile(r"\s*(?:\{\s*(?:\Z|(?=(\")))|\[\s*(?:\Z|(?=(\{))))")
 _THOUGHT = re.compile(r"[\s>*#`-]*thought\**\s*:\**\s*(.*)", re.IGNORECASE | re.DOTALL)
 
 
@@ -45,6 +49,7 @@ class _Mode(Enum):
     LINE = "at the start of a line, or behind a call"
     CALL = "inside a call"
     SKIP = "dropping the rest of a line"
+    JSON = "inside a plan in JSON"
     DONE = "behind the end of the plan"
 
 
@@ -75,6 +80,7 @@ class PlanReader:
         self._before = ""
         self._head: tuple[str | None, str, int] = (None, "", 0)
         self._call = CallTokenizer(0)
+        self._json = JsonCalls(checker.next_id)
         self._thoughts: list[str] = []
         self._calls = 0
         self._problems = 0
@@ -91,7 +97,7 @@ class PlanReader:
     @property
     def held(self) -> int:
         """Characters kept for what is still open."""
-        return len(self._buffer) + len(self._before)
+        return len(self._buffer) + len(self._before) + self._json.held
 
     def feed(self, text: str) -> list[Item]:
         """Reads more text; gives the tasks, warnings and problems it brought, in order."""
@@ -108,6 +114,8 @@ class PlanReader:
     def close(self) -> list[Item]:
         """The text has ended; gives what was still open."""
         items: list[Item] = []
+        if self._mode is _Mode.JSON:
+            self._take_json(self._json.close(), items)
         while self._mode is _Mode.CALL:
             self._misread(self._call.unfinished(len(self._buffer)), items)
             items.extend(self.feed(""))
@@ -122,10 +130,23 @@ class PlanReader:
             items.append(PlanNotice(place, "the plan does not end with join()"))
         return items + self.checker.close()
 
+    def cut(self) -> list[Item]:
+        """The text was cut off by a limit, not ended by its writer: the plan is what stands before an open call."""
+        place = self._place(len(self._buffer), len(self._buffer))
+        self._end()
+        return [PlanNotice(place, "the plan was cut off here; what comes before stands"), *self.checker.close()]
+
     def _step(self, items: list[Item]) -> bool:
         """Does one thing; False when more text is needed."""
         if self._mode is _Mode.LINE:
+            if not (self._calls or self.joined or self._problems) and (begun := _JSON.match(self._buffer)):
+                # Too little to tell prose in brackets from JSON, until there is a character behind the bracket.
+                return begun.lastindex is not None and self._begin_json()
             return self._read_line(items)
+        if self._mode is _Mode.JSON:
+            self._take_json(self._json.feed(self._buffer), items)
+            self._discard(len(self._buffer))
+            return False
         if self._mode is _Mode.CALL:
             return self._read_call(items)
         if self._mode is _Mode.SKIP:
@@ -135,6 +156,23 @@ class PlanReader:
                 self._mode = _Mode.LINE
             return newline >= 0
         return False
+
+    def _begin_json(self) -> bool:
+        self._json = JsonCalls(self.checker.next_id, line=self._line, longest=self.max_line)
+        self._mode = _Mode.JSON
+        return True
+
+    def _take_json(self, found: list[Call | Unreadable], items: list[Item]) -> None:
+        for call in found:
+            self._calls += 1
+            if isinstance(call, Unreadable):
+                self.checker.refuse(call.id)
+                self._take([call.problem], items)
+            elif call.tool != JOIN:
+                self._take(self.checker.add(call), items)
+        if self._json.ended:
+            self.joined = True
+            self._end()
 
     def _read_line(self, items: list[Item]) -> bool:
         limit = min(len(self._buffer), self.max_line)

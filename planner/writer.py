@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, cast
 
 from executor import Task, Tool, Toolset
+from executor.refs import render_tree
 from planner.checks import Item, PlanChecker
 from planner.errors import PlannerError, PlanningFailed, PlanProblem, PlanTooLong
 from planner.events import (
@@ -21,6 +23,8 @@ from planner.events import (
     ignore,
 )
 from planner.examples import Example, generic_examples
+from planner.forms import PlanForm, request_options
+from planner.grammar import check_names
 from planner.lines import as_lines
 from planner.prompt import correction_prompt, question_prompt, system_prompt
 from planner.reader import END_OF_PLAN, JOIN, PlanReader
@@ -32,6 +36,8 @@ if TYPE_CHECKING:
 
 # Some models take no limit of tokens. No tokenizer packs more characters of a plan into one token on average.
 _CHARACTERS_A_TOKEN = 16
+# A model that is held to a form and finds no end would fill every line it is given.
+_MOST_LINES = 24
 
 
 class LLMPlanner:
@@ -41,7 +47,10 @@ class LLMPlanner:
         model: any langchain-core chat model; one that cannot stream gives all tasks at once.
         tools: what plans may call.
         max_tasks: tasks a plan may have.
-        max_tokens: tokens a plan may take. A plan that does not end by then is refused.
+        max_tokens: tokens a plan may take. A plan that does not end by then is refused; one that is held to a
+            form ends there, at its last whole call.
+        form: how the model is held to the form of a plan; see `forms`. Other options of the request stay.
+        thought: whether the model writes one line of thought before its calls.
         corrections: how often the model may correct a plan that cannot be run.
         examples: shown to the model; by default a few that show the form with invented tools.
         options: further arguments of the model's `astream`, such as `temperature` or `structured_outputs`.
@@ -50,7 +59,7 @@ class LLMPlanner:
         clock: monotonic seconds.
 
     Raises:
-        PlannerError: a tool has the name `join`, which ends plans.
+        PlannerError: a tool has the name `join`, which ends plans, or one that no line can call.
     """
 
     def __init__(
@@ -60,6 +69,8 @@ class LLMPlanner:
         *,
         max_tasks: int = 64,
         max_tokens: int = 1_024,
+        form: PlanForm = "free",
+        thought: bool = False,
         corrections: int = 1,
         examples: Sequence[Example] | None = None,
         options: Mapping[str, Any] | None = None,
@@ -71,14 +82,19 @@ class LLMPlanner:
         self.tools = tools if isinstance(tools, Toolset) else Toolset(tools)
         if JOIN in self.tools:
             raise PlannerError(f"a tool is called {JOIN!r}, but that is how a plan ends; give the tool another name")
+        check_names(self.tools)
         self.max_tasks = max_tasks
         self.max_tokens = max_tokens
+        self.form: PlanForm = form
+        self.thought = thought and form != "json"
         self.corrections = corrections
         self.options = dict(options or {})
         self.preview = preview
         self.observe = observe or ignore
         self.clock = clock
-        self.system = system_prompt(self.tools, generic_examples(self.tools) if examples is None else examples)
+        as_json = form == "json"
+        shown = generic_examples(self.tools, as_json=as_json) if examples is None else examples
+        self.system = system_prompt(self.tools, shown, as_json=as_json, thought=self.thought)
 
     def plan(self, question: str, *, earlier: Sequence[Round] = (), reason: str = "") -> PlanStream:
         """Starts a plan for `question`; nothing is asked of the model until its tasks are.
@@ -193,6 +209,10 @@ class PlanStream(AsyncIterator[Task]):
                         break
         finally:
             self.usage += Usage(said.input_tokens, said.output_tokens or pieces, said.cached_tokens, 1)
+        if cut and not reader.joined and planner.form != "free" and self._given:
+            for item in reader.cut():
+                yield item
+            return
         if cut and not reader.joined:
             raise PlanTooLong(
                 f"the plan did not end within {planner.max_tokens} tokens ({self._given} tasks so far); "
@@ -208,11 +228,25 @@ class PlanStream(AsyncIterator[Task]):
         checker = self._checker
         checker.repeats = True
         stands = as_lines(checker.accepted, checker.tools) or "(none of it can be used)"
+        if self._planner.form == "json":
+            calls = [{"tool": task.call, "args": render_tree(task.args)} for task in checker.accepted]
+            stands = json.dumps({"calls": calls}, ensure_ascii=False)
         request = correction_prompt(problems, checker.broken, checker.next_id)
         return [*self._opening, AIMessage(content=stands), HumanMessage(content=request)]
 
     def _ask(self, messages: Sequence[BaseMessage]) -> AsyncGenerator[AIMessageChunk]:
         planner = self._planner
-        options: dict[str, Any] = {"max_tokens": planner.max_tokens, **planner.options}
+        checker = self._checker
+        known = [*checker.known, *(task.id for task in checker.accepted)]
+        known.sort(key=lambda name: (len(name), name))
+        held_to = request_options(
+            planner.form,
+            planner.tools,
+            lines=min(planner.max_tasks, _MOST_LINES),
+            first=checker.next_id,
+            known=known,
+            thought=planner.thought and not checker.accepted,
+        )
+        options: dict[str, Any] = {"max_tokens": planner.max_tokens, **held_to, **planner.options}
         stream = planner.model.astream(messages, None, stop=[END_OF_PLAN], **options)
         return cast("AsyncGenerator[AIMessageChunk]", stream)

@@ -11,17 +11,19 @@ import pytest
 import pytest_asyncio
 
 from agentrt.serving import ChatVLLM
-from executor import Finished, Plan, Task
-from planner import Finish, Joiner, LLMPlanner, PlannerEvent, PlanText, Round
+from executor import CycleError, Finished, Plan, Task, Toolset, UnknownReference
+from planner import (
+    Finish,
+    Joiner,
+    LLMPlanner,
+    PlannerEvent,
+    PlanningFailed,
+    PlanRejected,
+    PlanText,
+    PlanWarning,
+    Round,
+)
 from tests.planner.planner_tools import TOOLS
-
-# Two calls, the second of which may use the first, then join().
-_GRAMMAR = r"""
-root ::= "1. search(" text ")\n2. " second "\n3. join()"
-second ::= "search(" text ")" | "note($1)" | "calc(\"$1 + " digit "\")"
-text ::= "\"" [A-Za-z ]{1,12} "\""
-digit ::= [0-9]
-"""
 
 
 @pytest_asyncio.fixture
@@ -36,20 +38,35 @@ async def model(smollm: ChatVLLM) -> AsyncIterator[ChatVLLM]:
 @pytest.mark.timeout(600)
 async def test_a_plan_under_a_grammar_streams(model: ChatVLLM) -> None:
     events: list[PlannerEvent] = []
-    options = {"structured_outputs": {"grammar": _GRAMMAR}}
-    planner = LLMPlanner(model, TOOLS, max_tokens=80, options=options, observe=events.append)
+    tools = Toolset(TOOLS[name] for name in ("search", "weather", "geo.find-place"))
+    planner = LLMPlanner(model, tools, max_tasks=4, form="grammar", observe=events.append)
     stream = planner.plan("Which film is longer, Heat or Ronin?")
     pieces: list[int] = []
     tasks: list[Task] = []
     async for task in stream:
         tasks.append(task)
         pieces.append(sum(isinstance(event, PlanText) for event in events))
-    assert [task.id for task in tasks] == ["1", "2"]
-    assert tasks[0].call == "search"
-    assert pieces[0] < pieces[1], "the first task came before the second was written"
-    assert stream.usage.model_calls == 1
-    assert stream.usage.input_tokens > 100
-    assert 0 < stream.usage.output_tokens <= 80
+    assert [task.id for task in tasks] == [str(at) for at in range(1, len(tasks) + 1)]
+    assert 1 <= len(tasks) <= 4
+    assert pieces == sorted(pieces)
+    assert pieces[0] < sum(isinstance(event, PlanText) for event in events), "the first task came before the plan ended"
+    assert not [event for event in events if isinstance(event, PlanRejected | PlanWarning)]
+    assert stream.usage.model_calls == 1, "there was nothing to correct"
+
+
+@pytest.mark.vllm
+@pytest.mark.asyncio
+@pytest.mark.timeout(600)
+async def test_a_plan_under_a_schema_streams(model: ChatVLLM) -> None:
+    events: list[PlannerEvent] = []
+    planner = LLMPlanner(model, TOOLS, max_tasks=3, form="json", corrections=0, observe=events.append)
+    stream = planner.plan("What is the weather in Rome?")
+    try:
+        assert [task.id async for task in stream]
+    except PlanningFailed as failed:  # what no schema can say: a reference to no call
+        assert all(isinstance(problem.error, UnknownReference | CycleError) for problem in failed.problems)
+    assert stream.text.startswith("{")
+    assert not [event for event in events if isinstance(event, PlanWarning)]
 
 
 @pytest.mark.vllm

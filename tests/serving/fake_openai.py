@@ -10,6 +10,7 @@ What it does with a request is said by the last message:
     "request"    the request itself, as JSON
     anything     three words, a finish reason, the usage
 Faults at the start are asked for by environment: FAKE_EXIT, FAKE_PORT_TAKEN_ONCE (a folder).
+So is what it says of itself: FAKE_OWNER (the owner of its model), FAKE_NO_SCHEMA (it refuses schemas).
 """
 
 from __future__ import annotations
@@ -39,7 +40,8 @@ class Handler(BaseHTTPRequestHandler):
         if self.path == "/hung-up":
             self._json(200, {"hung_up": hung_up.acquire(timeout=10)})
         elif self.path == "/v1/models":
-            self._json(200, {"object": "list", "data": [{"id": "fake", "object": "model"}]})
+            owner = os.environ.get("FAKE_OWNER", "fake")
+            self._json(200, {"object": "list", "data": [{"id": "fake", "object": "model", "owned_by": owner}]})
         else:
             self._json(404, {"detail": "Not Found"})
 
@@ -49,6 +51,9 @@ class Handler(BaseHTTPRequestHandler):
             return
         if body["model"] != "fake":
             self._error(404, f"The model `{body['model']}` does not exist.", "NotFoundError")
+            return
+        if "response_format" in body and "FAKE_NO_SCHEMA" in os.environ:
+            self._error(400, "response_format is not supported", "BadRequest")
             return
         what = body["messages"][-1]["content"]
         match what:

@@ -1,0 +1,6 @@
+"""Grammars and schemas from tool sets, in which a plan can only be written well."""
+
+from planner.grammar.lines import LARGEST, PlanGrammar, check_names, plan_grammar
+from planner.grammar.schema import plan_schema
+
+__all__ = ["LARGEST", "PlanGrammar", "check_names", "plan_grammar", "plan_schema"]
