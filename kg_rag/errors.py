@@ -42,7 +42,7 @@ class GraphNotFound(GraphError):
         names = sorted(known)
         close = get_close_matches(path.name, names, n=1) or names[:5]
         hint = f"; there is {', '.join(close)}" if close else ""
-        super().__init__(f"no graph at {path}{hint}; build one with build_graph(source, path)")
+        super().__init__(f"no graph at {path}{hint}; build one with build_graph(source, path) or `agentrt kg build`")
 
 
 class GraphCorrupt(GraphError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from kg_rag.context.builder import Context, ContextBuilder
 from kg_rag.errors import EmptyQuestion
 from kg_rag.linking.linker import Link, Linker
 from kg_rag.linking.mentions import MentionFinder
+from kg_rag.linking.model_mentions import ModelMentions
+from kg_rag.retrieval.absence import absences
 from kg_rag.retrieval.neighbourhood import Neighbourhood
 from kg_rag.retrieval.port import GraphRetriever, Query, Retrieved
 from kg_rag.store.filters import EdgeFilter
@@ -23,12 +26,21 @@ from kg_rag.store.local import LocalGraph, open_graph
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a question found in the graph: its links, the edges, and the context made of them."""
+    """What a question found in the graph.
+
+    Attributes:
+        question: as it was asked.
+        links: its mentions and what they were linked to.
+        retrieved: the edges.
+        context: made of them.
+        absent: sentences on what it asks for and the graph does not state.
+    """
 
     question: str
     links: tuple[Link, ...]
     retrieved: Retrieved
     context: Context
+    absent: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,17 +92,19 @@ class KnowledgeGraphRAG:
         """Opens the graph at `path`. Raises what `open_graph` raises."""
         return cls(open_graph(path))
 
-    def find(self, question: str) -> Found:
-        """Links the question and gathers its context, without a language model.
+    def find(self, question: str, links: Sequence[Link] | None = None) -> Found:
+        """Links the question, unless `links` says what it mentions, and gathers its context, without a language model.
 
         Raises:
             EmptyQuestion: there is nothing in it.
         """
         if not question.strip():
             raise EmptyQuestion
-        links = tuple(self.finder.find(question))
-        retrieved = self.retriever.retrieve(self.graph, Query(question, links, self.where))
-        return Found(question, links, retrieved, self.builder.build(self.graph, question, retrieved))
+        found = tuple(self.finder.find(question) if links is None else links)
+        query = Query(question, found, self.where)
+        retrieved = self.retriever.retrieve(self.graph, query)
+        context = self.builder.build(self.graph, question, retrieved)
+        return Found(question, found, retrieved, context, tuple(absences(self.graph, query)))
 
     async def ask(
         self,
@@ -100,6 +114,7 @@ class KnowledgeGraphRAG:
         conflict: Conflict = "context",
         rules: Rules | None = None,
         brief: bool = False,
+        mentions: ModelMentions | None = None,
     ) -> GroundedAnswer:
         """Answers a question from the graph and checks the answer against it.
 
@@ -109,12 +124,16 @@ class KnowledgeGraphRAG:
             conflict: what to do when evidence and the model's own knowledge disagree.
             rules: the rules of `conflict="rcr"`.
             brief: ask for the bare answer.
+            mentions: finds mentions with a language model besides the dictionary's.
 
         Raises:
             EmptyQuestion: there is nothing in it.
             LogprobsMissing: `conflict="rcr"` with a model that gives no log-probabilities.
         """
-        found = await to_thread.run_sync(self.find, question)
+        if not question.strip():
+            raise EmptyQuestion
+        links = await mentions.find(question) if mentions is not None else None
+        found = await to_thread.run_sync(self.find, question, links)
         resolved = await resolve(model, question, found.context, conflict, rules=rules, brief=brief)
         claims = await to_thread.run_sync(check_claims, resolved.text, self.graph, self.finder)
         cited = check_citations(resolved.text, found.context)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from agentrt.cli import model
+from agentrt.cli import kg, model
 from agentrt.cli.ask import ask
 from agentrt.cli.doctor import doctor
 from agentrt.cli.failures import exit_code, explain
@@ -32,6 +32,7 @@ def options(
 app.command()(ask)
 app.command()(plan)
 app.add_typer(model.app, name="model")
+app.add_typer(kg.app, name="kg")
 app.command()(doctor)
 
 

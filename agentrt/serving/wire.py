@@ -56,7 +56,9 @@ def result_of(completion: ChatCompletion) -> ChatResult:
     usage = usage_of(completion.usage)
     generations: list[ChatGeneration] = []
     for number, choice in enumerate(completion.choices):
-        about = {"model_name": completion.model, "finish_reason": choice.finish_reason}
+        about: dict[str, Any] = {"model_name": completion.model, "finish_reason": choice.finish_reason}
+        if choice.logprobs is not None:
+            about["logprobs"] = choice.logprobs.model_dump()
         message = AIMessage(
             content=choice.message.content or "",
             response_metadata=about,

@@ -1,6 +1,6 @@
 """Knowledge-graph retrieval: stores, linking, multi-hop questions, contexts. Figures beside trivial baselines.
 
-python -m benchmarks.kg [--quick] [--check] [--json FILE]
+python -m benchmarks.kg [--quick] [--check] [--json FILE] [--fit]
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ import time
 from pathlib import Path
 
 from benchmarks.kg import graphs, kragen, linking, metaqa, stores
-from benchmarks.report import Report, arguments
+from benchmarks.kg.tokens import counter
+from benchmarks.report import Report, options_of, parser
 from kg_rag.context.builder import Context, ContextBuilder
-from kg_rag.context.pruning import TokenCounter, estimate_tokens
+from kg_rag.context.pruning import TokenCounter
 from kg_rag.linking.linker import Linker
 from kg_rag.linking.mentions import MentionFinder
 from kg_rag.retrieval.neighbourhood import Neighbourhood
@@ -167,24 +168,21 @@ def kragen_figures(report: Report, data: Path, count: TokenCounter, *, quick: bo
         report.table("KRAGEN baselines (%)", ["baseline", "right"], baselines)
 
 
-def counter() -> tuple[TokenCounter, str]:
-    """The tokenizer of the model that is used for end-to-end figures where it is here, else the estimate."""
-    found = sorted((Path.home() / ".cache" / "agentrt" / "models").glob("qwen2.5-coder-1.5b/**/tokenizer.json"))
-    if not found:
-        return estimate_tokens, "the built-in estimate"
-    from tokenizers import Tokenizer
-
-    tokenizer = Tokenizer.from_file(str(found[0]))
-    return lambda text: len(tokenizer.encode(text).ids), "Qwen2.5's tokenizer"
-
-
 def main() -> int:
-    options = arguments(__doc__ or "")
+    made = parser(__doc__ or "")
+    made.add_argument("--fit", action="store_true", help="print weights of linking fitted to the train half, and end")
+    chosen = made.parse_args()
+    options = options_of(chosen)
     report = Report("kg", packages=PACKAGES, quick=options.quick)
     data = graphs.data_folder()
     if data is None:
         report.note("skipped: the shared data is not here; set AGENTRT_DATA to its folder")
         return report.finish(options)
+    if chosen.fit:
+        mentions, indices = linking.load(data)
+        with graphs.opened(graphs.diseases(data)) as graph:
+            print(linking.fit(Linker(graph), mentions, indices))
+        return 0
     count, name = counter()
     report.note(f"tokens are counted with {name}")
     store_figures(report, data)

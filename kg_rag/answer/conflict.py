@@ -101,7 +101,7 @@ def same(one: str, other: str) -> bool:
 
 
 def confidence(message: BaseMessage) -> float:
-    """The geometric mean of the probabilities of a reply's tokens.
+    """The geometric mean of the probabilities of a reply's tokens; 0 for a reply without any.
 
     Raises:
         LogprobsMissing: the reply carries none.
@@ -110,6 +110,8 @@ def confidence(message: BaseMessage) -> float:
     content: Any = data.get("content") if isinstance(data, Mapping) else None  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType] - JSON of the server
     values = [float(one["logprob"]) for one in cast(Sequence[Mapping[str, Any]], content or ())]
     if not values:
+        if isinstance(content, list) and not str(message.text).strip():
+            return 0.0
         raise LogprobsMissing
     return math.exp(sum(values) / len(values))
 

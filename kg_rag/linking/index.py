@@ -8,12 +8,13 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from kg_rag.linking import rewrites
+from kg_rag.linking import acronyms, rewrites
 from kg_rag.linking.names import grams
 from kg_rag.store.csr import load_mapped
 from kg_rag.store.local import LocalGraph
 
 _BATCH = 400
+_SPELT = 40
 
 
 class Entry(NamedTuple):
@@ -59,6 +60,11 @@ class NameIndex:
         """Nodes with a name of the same words in any order."""
         key = rewrites.key(text.split())
         return self._phrases("sorted_phrase", [key]).get(key, [])
+
+    def spelt_out(self, text: str) -> list[Entry]:
+        """Nodes with a name whose words begin with the letters of a normalised mention."""
+        key = acronyms.key_of(text)
+        return self._phrases("initials", [key]).get(key, [])[:_SPELT] if key else []
 
     def similar(self, text: str, limit: int = 24) -> list[Similar]:
         """The names whose character n-grams are most like those of a normalised name, best first."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from kg_rag.embedding import Embedder, WordLlamaEmbedder
+from kg_rag.linking.acronyms import is_acronym, spelt
 from kg_rag.linking.index import Entry, NameIndex, Similar
 from kg_rag.linking.ranking import DEFAULT, Ranking, features
 from kg_rag.store.local import LocalGraph
@@ -97,7 +98,7 @@ class Linker:
         text = normalise(mention)
         found = self.exact(text) if text else []
         if not found and text:
-            found = self.similar(text, limit=limit)
+            found = self.similar(mention, limit=limit)
         wanted = frozenset(kinds) if kinds is not None else self._kinds
         if wanted is not None:
             nodes = self.graph.nodes([one.node for one in found])
@@ -112,9 +113,9 @@ class Linker:
             found = _candidates(self.index.reordered(text), text, "reordered", _REORDERED)
         return found
 
-    def similar(self, text: str, *, limit: int = 5) -> list[Candidate]:
-        """Nodes with a name like this normalised one, likeliest first."""
-        found, rows = self.pairs(text)
+    def similar(self, mention: str, *, limit: int = 5) -> list[Candidate]:
+        """Nodes with a name like a mention, likeliest first."""
+        found, rows = self.pairs(mention)
         best: dict[int, Candidate] = {}
         for one, probability in zip(found, self.ranking.probabilities(rows), strict=True):
             # Likeness never outranks an exact match.
@@ -123,8 +124,9 @@ class Linker:
                 best[one.node] = Candidate(one.node, confidence, one.text, "similar")
         return sorted(best.values(), key=lambda one: (-one.confidence, one.node))[:limit]
 
-    def pairs(self, text: str) -> tuple[list[Similar], list[list[float]]]:
-        """The names worth comparing with a normalised name, and the features of each pair."""
+    def pairs(self, mention: str) -> tuple[list[Similar], list[list[float]]]:
+        """The names worth comparing with a mention, and the features of each pair."""
+        text, acronym = normalise(mention), is_acronym(mention)
         found = self.index.similar(text)
         meanings: dict[int, float] = {}
         if self._embedder is not None and self.index.vectors is not None:
@@ -135,9 +137,13 @@ class Linker:
             for one in found:
                 meanings[one.doc] = float(self.index.vectors[one.doc].astype(vector.dtype) @ vector)
         support = self.index.rewritten(text)
-        missing = [node for node in support if node not in {one.node for one in found}]
+        near = {*support, *(one.node for one in self.index.spelt_out(text))} if acronym else set(support)
+        missing = sorted(near - {one.node for one in found})
         for node in self.graph.nodes(missing):
-            found.append(Similar(-1, node.index, 0, normalise(node.name), 0.0))
+            names = [normalise(name) for name in (node.name, *node.synonyms)]
+            short = text.replace(" ", "")
+            best = max(range(len(names)), key=lambda at: spelt(short, names[at].split())) if acronym else 0
+            found.append(Similar(-1, node.index, int(best > 0), names[best], 0.0))
         rows = [
             features(
                 text,
@@ -147,6 +153,7 @@ class Linker:
                 one.rank,
                 support.get(one.node, 0),
                 self._rarity,
+                acronym=acronym,
             )
             for one in found
         ]

@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from kg_rag.graph import Indices
 from kg_rag.linking import rewrites
+from kg_rag.linking.acronyms import initials
 from kg_rag.words import normalise
 
 if TYPE_CHECKING:
@@ -47,6 +48,8 @@ def write_names(folder: Path, writer: RecordWriter, *, vectors: bool) -> None:
     for rows in _chunks(writer):
         writer.phrases("phrase", ((text, node, rank) for node, rank, text in rows))
         writer.phrases("sorted_phrase", ((rewrites.key(text.split()), node, rank) for node, rank, text in rows))
+        short = ((initials(text.split()), node, rank) for node, rank, text in rows)
+        writer.phrases("initials", (row for row in short if row[0]))
         writer.indexed_names((docs + at, node, rank, text) for at, (node, rank, text) in enumerate(rows))
         docs += len(rows)
         for _, buckets, _ in _weighted(rows):

@@ -182,7 +182,7 @@ class _Build:
         if record.key is not None:
             self.nodes[record.key] = index
         names = [name for name in dict.fromkeys((record.name, *record.synonyms)) if name]
-        writer.synonyms(index, names)
+        writer.further_synonyms(index, names)
         self.digest.update(json.dumps([record.id, names]).encode())
 
     def _edge_rows(self, writer: RecordWriter) -> Iterator[EdgeRow]:

@@ -23,7 +23,7 @@ from kg_rag.errors import GraphCorrupt, GraphFormatMismatch, GraphNotFound
 if TYPE_CHECKING:
     from _typeshed import StrPath
 
-FORMAT = 1
+FORMAT = 2
 DATABASE = "graph.sqlite"
 _CHUNK = 1 << 20
 

@@ -16,6 +16,7 @@ CREATE TABLE node (
     description TEXT, attributes TEXT
 );
 CREATE TABLE synonym (node INTEGER NOT NULL REFERENCES node, name TEXT NOT NULL);
+CREATE INDEX synonym_of ON synonym (node);
 CREATE TABLE edge (
     idx INTEGER PRIMARY KEY, source INTEGER NOT NULL REFERENCES node, target INTEGER NOT NULL REFERENCES node,
     type INTEGER NOT NULL, stated_by INTEGER NOT NULL, evidence INTEGER NOT NULL, licence INTEGER NOT NULL
@@ -23,6 +24,7 @@ CREATE TABLE edge (
 CREATE TABLE edge_attributes (edge INTEGER PRIMARY KEY REFERENCES edge, json TEXT NOT NULL);
 CREATE TABLE phrase (text TEXT, node INTEGER, rank INTEGER NOT NULL, PRIMARY KEY (text, node)) WITHOUT ROWID;
 CREATE TABLE sorted_phrase (text TEXT, node INTEGER, rank INTEGER NOT NULL, PRIMARY KEY (text, node)) WITHOUT ROWID;
+CREATE TABLE initials (text TEXT, node INTEGER, rank INTEGER NOT NULL, PRIMARY KEY (text, node)) WITHOUT ROWID;
 CREATE TABLE rewrite (gone TEXT, new TEXT, support INTEGER NOT NULL, PRIMARY KEY (gone, new)) WITHOUT ROWID;
 CREATE TABLE indexed_name (doc INTEGER PRIMARY KEY, node INTEGER NOT NULL, rank INTEGER NOT NULL, text TEXT NOT NULL);
 """
@@ -75,6 +77,12 @@ class RecordWriter:
         """Adds further names of a node."""
         self._database.executemany("INSERT INTO synonym VALUES (?, ?)", ((index, name) for name in names))
 
+    def further_synonyms(self, index: int, names: Iterable[str]) -> None:
+        """Adds names of a node that is there already, without those it has."""
+        held = "SELECT name FROM node WHERE idx = ? UNION ALL SELECT name FROM synonym WHERE node = ?"
+        known = {row[0] for row in self._database.execute(held, (index, index))}
+        self.synonyms(index, (name for name in names if name not in known))
+
     def edges(self, rows: Iterable[EdgeRow]) -> None:
         """Adds edges from a stream; while it runs, no other method but `edge_attributes` may be called."""
         self._database.executemany("INSERT INTO edge VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
@@ -99,7 +107,7 @@ class RecordWriter:
         self._database.executemany("INSERT INTO rewrite VALUES (?, ?, ?)", rows)
 
     def phrases(self, table: str, rows: Iterable[tuple[str, int, int]]) -> None:
-        """Adds to `phrase` or `sorted_phrase`: text, node, rank; the first of several equal pairs stays."""
+        """Adds to `phrase`, `sorted_phrase` or `initials`: text, node, rank; the first of several equal pairs stays."""
         self._database.executemany(f"INSERT OR IGNORE INTO {table} VALUES (?, ?, ?)", rows)
 
     def indexed_names(self, rows: Iterable[tuple[int, int, int, str]]) -> None:

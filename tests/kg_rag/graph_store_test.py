@@ -171,7 +171,7 @@ def test_a_changed_file_fails_verification(built: Path) -> None:
 
 def test_another_format(built: Path) -> None:
     file = snapshot(built) / "manifest.json"
-    file.write_text(file.read_text().replace('"format": 1', '"format": 7'))
+    file.write_text(file.read_text().replace('"format": 2', '"format": 7'))
     with pytest.raises(GraphFormatMismatch, match="format 7"):
         open_graph(built)
 

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from langchain_core.language_models.fake_chat_models import FakeListChatModel
 from typer.testing import CliRunner
 
 from agentrt.cli.kg import app
+from agentrt.cli.kg_show import schema_from
+from agentrt.errors import UsageError
 from agentrt.tools.knowledge_graph import knowledge_graph
 
 
@@ -49,6 +54,71 @@ def test_build_and_ask(tmp_path: Path) -> None:
 
 def test_the_terminal_gets_no_control_characters(small_path: Path) -> None:
     assert "\x1b" not in run("neighbours", "X:1", "--graph", str(small_path))
+
+
+def test_the_command_line_knows_kg(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    from agentrt.cli.main import main
+
+    monkeypatch.setattr("sys.argv", ["agentrt", "kg", "ask", "anything", "--graph", "no-such-graph/at-all"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 1
+    said = capsys.readouterr().err
+    assert said.startswith("error: no graph at no-such-graph/at-all")
+    assert "agentrt kg build" in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("build", "x"), "--edges, --facts or --base"),
+        (("build", "x", "--facts", "gone.jsonl"), "agentrt kg extract"),
+        (("extract", "gone.txt", "--schema", "s.json", "--facts", "f.jsonl"), "cannot be read as text"),
+        (("ask", "x", "--mentions", "model"), "--model"),
+        (("ask", "x", "--conflict", "toss"), "context, rcr or scr"),
+        (("neighbours", "C:1", "--type", "bind", "--graph", "GRAPH"), "it has binds"),
+    ],
+)
+def test_wrong_usage_is_said(arguments: tuple[str, ...], message: str, small_path: Path) -> None:
+    given = [str(small_path) if one == "GRAPH" else one for one in arguments]
+    with pytest.raises(UsageError, match=message):
+        CliRunner().invoke(app, given, catch_exceptions=False)
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"relations": 3}', '{"relations": {"a": 1}}'])
+def test_what_is_no_schema(text: str, tmp_path: Path) -> None:
+    (tmp_path / "s.json").write_text(text)
+    with pytest.raises(UsageError, match="is no schema"):
+        schema_from(tmp_path / "s.json")
+
+
+def test_extract_build_and_suggest(small_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = {"triples": [{"subject": "Loxapine", "relation": "treats", "object": "gout"}]}
+
+    @asynccontextmanager
+    async def scripted(*_: object, **__: object) -> AsyncIterator[FakeListChatModel]:
+        yield FakeListChatModel(responses=[json.dumps(said)])
+
+    monkeypatch.setattr("agentrt.serving.open_model", scripted)
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "a.md").write_text("Loxapine treats gout. The weather is fine.")
+    (tmp_path / "schema.json").write_text('{"relations": {"treats": {"label": "treats"}}}')
+    facts, notes = str(tmp_path / "facts.jsonl"), str(tmp_path / "notes")
+    schema = str(tmp_path / "schema.json")
+    run("extract", notes, "--schema", schema, "--facts", facts, "--graph", str(small_path))
+    run("build", str(tmp_path / "g"), "--base", str(small_path), "--facts", facts, "--licence", "CC0 1.0")
+    answer = run("ask", "What treats gout?", "--graph", str(tmp_path / "g"))
+    assert f"Loxapine treats gout. ({notes}/a.md; NLP; CC0 1.0)" in answer.replace("\n", "")
+    left = json.loads(run("suggest", notes, "--facts", facts, "--json"))
+    assert [row["text"] for row in left] == ["The weather is fine."]
+
+
+def test_what_the_graph_lacks_is_said(small_path: Path) -> None:
+    assert 'no "treats" statement about Leucovorin' in run(
+        "ask", "What does Leucovorin treat?", "--graph", str(small_path)
+    )
+    assert "HTR2C" not in run("ask", "What does Loxapine bind?", "--graph", str(small_path), "--licence", "CC0")
+    assert "HTR2C" in run("ask", "What does Loxapine bind?", "--graph", str(small_path), "--evidence", "3")
 
 
 @pytest.mark.slow

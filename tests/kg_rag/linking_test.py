@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from small_graph import N
 
+from kg_rag.graph import NodeRecord
 from kg_rag.linking import rewrites
+from kg_rag.linking.acronyms import is_acronym, spelt
 from kg_rag.linking.linker import Linker
 from kg_rag.linking.mentions import MentionFinder
 from kg_rag.linking.ranking import FEATURES, Ranking
-from kg_rag.store.local import LocalGraph
+from kg_rag.store.build import build_graph
+from kg_rag.store.local import LocalGraph, open_graph
+from kg_rag.store.sources.port import Records
 from kg_rag.words import normalise, one_line, words
 
 
@@ -124,3 +130,52 @@ def test_fitting_a_ranking_separates() -> None:
     low, high = ranking.probabilities([rows[5], rows[95]])
     assert low < 0.5 < high
     assert len(ranking.probabilities([])) == 0
+
+
+@pytest.mark.parametrize(
+    ("short", "name", "least"),
+    [
+        ("ibd17", "inflammatory bowel disease 17", 1.0),
+        ("coxpd30", "combined oxidative phosphorylation deficiency 30", 1.0),
+        ("hld18", "hypomyelinating leukodystrophy 18", 1.0),
+        ("cmt2i", "charcot marie tooth disease type 2i", 0.6),
+        ("ms", "multiple sclerosis", 1.0),
+    ],
+)
+def test_acronyms_are_spelt_out(short: str, name: str, least: float) -> None:
+    assert spelt(short, name.split()) >= least
+
+
+@pytest.mark.parametrize(
+    ("short", "name"),
+    [
+        ("ibd17", "inflammatory bowel disease 18"),
+        ("ibd", "inflammatory bowel disease 18"),
+        ("ibd17", "inflammatory bowel disease"),
+        ("xyz", "multiple sclerosis"),
+        ("m", "multiple sclerosis"),
+        ("msq", "multiple sclerosis"),
+        ("lung", "lung"),
+        ("", "multiple sclerosis"),
+    ],
+)
+def test_what_is_no_acronym_of_a_name(short: str, name: str) -> None:
+    assert spelt(short, name.split()) == 0
+
+
+@given(st.text(alphabet="abc1 ", max_size=9), st.lists(st.text(alphabet="abc1", min_size=1, max_size=4), max_size=12))
+def test_a_share_is_a_share(short: str, name: list[str]) -> None:
+    assert 0 <= spelt(normalise(short).replace(" ", ""), name) <= 1
+
+
+@pytest.mark.parametrize(("mention", "is_one"), [("IBD17", True), ("HMN IIC", True), ("lung", False), ("I", False)])
+def test_how_acronyms_are_written(mention: str, is_one: bool) -> None:
+    assert is_acronym(mention) == is_one
+
+
+def test_an_acronym_finds_its_node(tmp_path: Path) -> None:
+    names = [f"inflammatory bowel disease {number}" for number in (1, 7, 17)] + ["bowel infection", "disease of irises"]
+    build_graph(Records([NodeRecord(name, name) for name in names]), tmp_path / "g")
+    with open_graph(tmp_path / "g") as graph:
+        assert linked(graph, "IBD17") == "inflammatory bowel disease 17"
+        assert linked(graph, "IBD18") == ""

@@ -14,6 +14,7 @@ from small_graph import N
 from kg_rag.context.builder import ContextBuilder
 from kg_rag.context.pruning import estimate_tokens, mmr, percentile_rule, within_budget
 from kg_rag.context.sentences import sentences
+from kg_rag.context.tokens import tokenizer_counter
 from kg_rag.drawing import as_dot, as_networkx, as_svg
 from kg_rag.errors import BudgetTooSmall, EmptyQuestion, NotFitted
 from kg_rag.graph import EdgeRecord, NodeRecord, Step, parse_path
@@ -185,3 +186,45 @@ def test_a_hub(tmp_path: Path) -> None:
         assert found.context.evidence[0].triple[2] == "leaf 31415"
         assert found.context.tokens <= 200
         assert len(found.retrieved.edges) == leaves
+
+
+@pytest.mark.parametrize(
+    ("question", "where", "said"),
+    [
+        ("What does Loxapine bind?", EdgeFilter(), []),
+        ("What does liver bind?", EdgeFilter(), ['The graph has no "binds" statement about liver.']),
+        (
+            "Which disease does Leucovorin treat?",
+            EdgeFilter(),
+            ['The graph has no "treats" statement about Leucovorin.'],
+        ),
+        (
+            "What does Loxapine bind?",
+            EdgeFilter(licences=frozenset({"CC0"})),
+            ['The graph has no "binds" statement about Loxapine under these filters.'],
+        ),
+        ("Tell me about Loxapine.", EdgeFilter(), []),
+        ("What does nobody bind?", EdgeFilter(), []),
+    ],
+)
+def test_what_is_asked_for_and_not_there_is_said(
+    small: LocalGraph, question: str, where: EdgeFilter, said: list[str]
+) -> None:
+    assert list(KnowledgeGraphRAG(small, where=where).find(question).absent) == said
+
+
+def test_a_budget_in_a_models_own_tokens(small: LocalGraph, tmp_path: Path) -> None:
+    from tokenizers import Tokenizer
+    from tokenizers.models import WordLevel
+    from tokenizers.pre_tokenizers import WhitespaceSplit
+
+    tokenizer = Tokenizer(WordLevel({"[UNK]": 0}, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = WhitespaceSplit()
+    tokenizer.save(str(tmp_path / "tokenizer.json"))
+    count = tokenizer_counter(tmp_path)
+    assert count("one two  three\n") == 3
+    context = KnowledgeGraphRAG(small, builder=ContextBuilder(14, count_tokens=count)).find("Loxapine").context
+    assert len(context.evidence) == 1
+    assert context.tokens == count(context.text) <= 14
+    with pytest.raises(FileNotFoundError, match=r"tokenizer\.json"):
+        tokenizer_counter(tmp_path / "nowhere")

@@ -8,17 +8,16 @@ from typing import Any
 
 import networkx as nx
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from langchain_core.language_models.fake_chat_models import FakeListChatModel
 from small_graph import SCHEMA
 
-from kg_rag.errors import MalformedRecord, ModelReplyError
+from kg_rag.errors import DuplicateNode, MalformedRecord
 from kg_rag.extract.sampling import choose_passages
-from kg_rag.extract.triples import Statements, StatementStore, TripleExtractor, extract_documents, read_triples
+from kg_rag.extract.triples import Statement, Statements, StatementStore, TripleExtractor, extract_documents
 from kg_rag.linking.linker import Linker
 from kg_rag.store.build import build_graph
 from kg_rag.store.local import LocalGraph, open_graph
+from kg_rag.store.sources.graphs import Joined, Snapshot
 from kg_rag.store.sources.networks import Network
 from kg_rag.store.sources.obo import Obo
 from kg_rag.store.sources.tables import Tables
@@ -176,7 +175,7 @@ async def test_extraction_keeps_what_the_text_says(small: LocalGraph) -> None:
         "Here: " + reply(("Loxapine", "binds", "DRD4"), ("Loxapine", "cures", "DRD4"), ("Aspirin", "binds", "DRD4")),
         "I refuse.",
     ]
-    extractor = TripleExtractor(FakeListChatModel(responses=replies), SCHEMA, linker=Linker(small))
+    extractor = TripleExtractor(FakeListChatModel(responses=replies), SCHEMA, linker=Linker(small), at_once=1)
     found = await extractor.extract("doc1", "Loxapine binds DRD4. Nothing else is known.")
     assert [(one.subject_id, one.relation, one.object_id, one.sentence) for one in found] == [
         ("C:1", "binds", "text:drd4", 1)
@@ -199,14 +198,6 @@ async def test_extraction_is_incremental(tmp_path: Path) -> None:
         assert all(edge.attributes["sentence"] == 1 for edge in edges)
 
 
-@given(st.text(max_size=200))
-def test_any_reply_is_triples_or_an_error(text: str) -> None:
-    try:
-        read_triples(text)
-    except ModelReplyError as error:
-        assert error.reply == text[:500]
-
-
 def test_passages_to_label_next() -> None:
     labelled = [("drug binds gene", "binds"), ("gene bound by drug", "binds"), ("drug treats disease", "treats")]
     passages = ["drug binds the gene", "drug gene disease", "drug gene disease", "weather report"]
@@ -214,3 +205,29 @@ def test_passages_to_label_next() -> None:
     assert chosen[0] != 0
     assert not {1, 2} <= set(chosen[:2])
     assert sorted(choose_passages(passages, [], 10)) == [0, 1, 2, 3]
+
+
+def test_statements_are_added_to_a_graph(small: LocalGraph, tmp_path: Path) -> None:
+    told = [
+        Statement("Loxitane", "treats", "gout", "doc1", 3, "Loxitane treats gout.", "C:1", "text:gout"),
+        Statement("Loxapine", "treats", "gout", "doc2", 1, "Loxapine treats gout.", "C:1", "text:gout"),
+    ]
+    both = Joined(Snapshot(small), Statements(told, licence="CC0 1.0"))
+    with pytest.raises(DuplicateNode):
+        build_graph(both, tmp_path / "g")
+    build_graph(both, tmp_path / "g", duplicates="merge")
+    with open_graph(tmp_path / "g") as graph:
+        assert (graph.info.nodes, graph.info.edges) == (small.info.nodes + 1, small.info.edges + 2)
+        assert graph.schema == small.schema
+        old = list(range(small.info.edges))
+        assert graph.edges(old) == small.edges(old)
+        # Names that a node has already are not its synonyms once more.
+        assert graph.nodes([0])[0] == small.nodes([0])[0]
+        edge = graph.edges([small.info.edges])[0]
+        assert (edge.source, edge.sources, edge.evidence, edge.licence) == (0, ("doc1",), "NLP", "CC0 1.0")
+        assert edge.attributes == {"sentence": 3, "text": "Loxitane treats gout."}
+
+
+def test_a_graph_built_from_itself_is_equal(small: LocalGraph, tmp_path: Path) -> None:
+    info = build_graph(Snapshot(small), tmp_path / "g", name=small.info.name, version=small.info.version)
+    assert info.snapshot == small.info.snapshot
