@@ -13,6 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from agentrt.serving.capabilities import Capabilities, capabilities_of
     from agentrt.serving.catalogue import CATALOGUE, CatalogueEntry, lookup
     from agentrt.serving.chat_model import ChatVLLM
     from agentrt.serving.errors import ServingError
@@ -21,13 +22,16 @@ if TYPE_CHECKING:
     from agentrt.serving.progress import Progress, ProgressSink
     from agentrt.serving.pull import pull
     from agentrt.serving.settings import Patience, ServerSettings
-    from agentrt.serving.speculation import DraftModel, Ngram, Off, Speculation
+    from agentrt.serving.speculation import RSD, DraftModel, Eagle3, Ngram, Off, Speculation, Suffix, parse_speculation
 
 __all__ = [
     "CATALOGUE",
+    "RSD",
+    "Capabilities",
     "CatalogueEntry",
     "ChatVLLM",
     "DraftModel",
+    "Eagle3",
     "Machine",
     "ModelSpec",
     "Ngram",
@@ -38,17 +42,23 @@ __all__ = [
     "ServerSettings",
     "ServingError",
     "Speculation",
+    "Suffix",
+    "capabilities_of",
     "lookup",
     "open_model",
+    "parse_speculation",
     "probe",
     "pull",
 ]
 
 _HOME_OF = {
     "CATALOGUE": "catalogue",
+    "RSD": "speculation",
+    "Capabilities": "capabilities",
     "CatalogueEntry": "catalogue",
     "ChatVLLM": "chat_model",
     "DraftModel": "speculation",
+    "Eagle3": "speculation",
     "Machine": "probe",
     "ModelSpec": "local_model",
     "Ngram": "speculation",
@@ -59,8 +69,11 @@ _HOME_OF = {
     "ServerSettings": "settings",
     "ServingError": "errors",
     "Speculation": "speculation",
+    "Suffix": "speculation",
+    "capabilities_of": "capabilities",
     "lookup": "catalogue",
     "open_model": "local_model",
+    "parse_speculation": "speculation",
     "probe": "probe",
     "pull": "pull",
 }

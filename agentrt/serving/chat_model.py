@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import anyio.to_thread
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel, LanguageModelInput
-from langchain_core.messages import BaseMessage
+from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable
+from langchain_core.tools import BaseTool
+from langchain_core.utils.function_calling import convert_to_openai_tool
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr
 
+from agentrt.serving.capabilities import Capabilities
 from agentrt.serving.errors import ModelNotServed
 from agentrt.serving.request_errors import ConnectionLost, Endpoint, connection_lost, translate
 from agentrt.serving.structured import structured_runnable
@@ -45,7 +48,12 @@ class ChatVLLM(BaseChatModel):
         stop: Strings that end the answer.
         timeout: Seconds without a word from the server after which a request fails.
         max_retries: How often a request that failed before it was answered is sent again.
+        priority: Lower is served earlier, where the server schedules by priority.
         extra_body: Further members of the request's body.
+        known: What the endpoint can do, where that is known; else it is asked when somebody wants to know.
+
+    Every field from `temperature` on, and `n`, `logprobs`, `top_logprobs`, `top_k`, `tools` and whatever
+    else the protocol has, can be given with a call or bound: `model.bind(priority=-1)`.
 
     Raises:
         EndpointUnreachable, AuthenticationFailed, ModelNotServed, ContextTooLong, RequestTimeout,
@@ -65,7 +73,9 @@ class ChatVLLM(BaseChatModel):
     stop: list[str] | None = None
     timeout: float = 600.0
     max_retries: int = 2
+    priority: int | None = None
     extra_body: dict[str, Any] = Field(default_factory=dict)
+    known: Capabilities | None = Field(default=None, exclude=True, repr=False)
     obituary: Callable[[], str | None] | None = Field(default=None, exclude=True, repr=False)
     """Asked in a worker thread when a connection is lost: why the server is dead, or None while it lives."""
 
@@ -146,6 +156,31 @@ class ChatVLLM(BaseChatModel):
             if not finished:
                 raise ConnectionLost
 
+    def bind_tools(
+        self,
+        tools: Sequence[dict[str, Any] | type | Callable[..., Any] | BaseTool],
+        *,
+        tool_choice: dict[str, Any] | str | bool | None = None,
+        strict: bool | None = None,
+        parallel_tool_calls: bool | None = None,
+        **kwargs: Any,
+    ) -> Runnable[LanguageModelInput, AIMessage]:
+        """The model with tools it may call.
+
+        Args:
+            tools: Functions, langchain tools, pydantic classes or OpenAI tool schemas.
+            tool_choice: `auto` (the model decides), `none`, `any`, `required` or True (some call must be
+                made), or the name of the tool that must be called.
+            strict: Whether arguments must fit the schema exactly, where the server knows the difference.
+            parallel_tool_calls: Whether one answer may hold several calls.
+            kwargs: Further arguments of every call.
+        """
+        described = [convert_to_openai_tool(tool, strict=strict) for tool in tools]
+        names = [tool["function"]["name"] for tool in described]
+        chosen = _tool_choice(tool_choice, names)
+        extra = {"tool_choice": chosen, "parallel_tool_calls": parallel_tool_calls}
+        return self.bind(tools=described, **{k: v for k, v in extra.items() if v is not None}, **kwargs)
+
     def with_structured_output(
         self, schema: dict[str, Any] | type, *, include_raw: bool = False, **kwargs: Any
     ) -> Runnable[LanguageModelInput, dict[str, Any] | BaseModel]:
@@ -154,9 +189,22 @@ class ChatVLLM(BaseChatModel):
         Args:
             schema: A pydantic class (answers are instances), a `TypedDict` or a JSON schema (dicts).
             include_raw: Answer with `raw`, `parsed` and `parsing_error` instead.
-            kwargs: `method` may be `json_schema`, the only one; `strict` is taken and always on.
+            kwargs: `method`: `json_schema` (the default), `function_calling` or `json_mode`, which asks for
+                JSON without saying which; `strict` is taken and always on.
         """
         return structured_runnable(self, schema, include_raw=include_raw, **kwargs)
+
+    async def capabilities(self) -> Capabilities:
+        """What the endpoint can be asked for; found out by a few small requests, once.
+
+        Raises:
+            RequestError: It cannot be reached, or refuses every request.
+        """
+        if self.known is None:
+            from agentrt.serving.asking import ask_for_capabilities
+
+            self.known = await ask_for_capabilities(self)
+        return self.known
 
     async def aclose(self) -> None:
         """Close the connections; the next request opens new ones."""
@@ -183,6 +231,7 @@ class ChatVLLM(BaseChatModel):
             "top_p": self.top_p,
             "max_tokens": self.max_tokens,
             "seed": self.seed,
+            "priority": self.priority,
         }
         extra = {**self.extra_body, **kwargs.pop("extra_body", {})}
         kwargs.pop("ls_structured_output_format", None)
@@ -261,6 +310,18 @@ class ChatVLLM(BaseChatModel):
             if ours is None:
                 raise
             raise ours from error
+
+
+def _tool_choice(wanted: dict[str, Any] | str | bool | None, names: Sequence[str]) -> dict[str, Any] | str | None:
+    if wanted is True or wanted in ("any", "required"):
+        return "required"
+    if not wanted:
+        return None
+    if isinstance(wanted, str) and wanted in names:
+        return {"type": "function", "function": {"name": wanted}}
+    if isinstance(wanted, dict) or wanted in ("auto", "none"):
+        return wanted
+    raise ValueError(f"tool_choice={wanted!r} names no bound tool; there are: {', '.join(names)}")
 
 
 _STREAMED: dict[str, Any] = {"stream": True, "stream_options": {"include_usage": True}}

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from agentrt.serving.errors import MissingPackage
+from agentrt.serving.lowering import lower
 from agentrt.serving.probe import cores
 from agentrt.serving.settings import ServerSettings
-from agentrt.serving.speculation import vllm_speculative_config
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,7 @@ def vllm_command(folder: Path, served_name: str, settings: ServerSettings) -> Se
 
     Raises:
         MissingPackage: vLLM is not installed.
+        SpeculationRefused: The speculation cannot be said to it.
     """
     require_vllm(settings.device)
     # `python -m`, because the `vllm` program looks for a distribution of that name, which the CPU
@@ -46,14 +47,16 @@ def vllm_command(folder: Path, served_name: str, settings: ServerSettings) -> Se
         arguments += ["--max-model-len", str(settings.max_model_len)]
     if settings.enforce_eager:
         arguments += ["--enforce-eager"]
-    speculative = vllm_speculative_config(settings.speculation)
-    if speculative is not None:
-        arguments += ["--speculative-config", json.dumps(speculative)]
+    speculative = lower(settings.speculation)
+    if speculative.config is not None:
+        arguments += ["--speculative-config", json.dumps(speculative.config)]
+    arguments += speculative.arguments
     env = {
         "HF_HUB_OFFLINE": "1",
         "VLLM_NO_USAGE_STATS": "1",
         "DO_NOT_TRACK": "1",
         "VLLM_LOGGING_COLOR": "0",
+        **speculative.env,
     }
     if settings.device == "cpu":
         arguments += ["--distributed-executor-backend", "uni"]

@@ -3,6 +3,8 @@
     ServingError
     ├── UnknownModel             the name is not in the catalogue
     ├── MissingPackage           an optional package is not installed
+    ├── SettingsRefused          a setting means nothing, or not here
+    │   └── SpeculationRefused   a way to draft tokens that cannot work with this model or engine
     ├── ModelFilesError          model files could not be had or used
     │   ├── PullFailed           no source delivered the file
     │   ├── HashMismatch         the file is not the one the catalogue pins
@@ -36,6 +38,14 @@ class UnknownModel(ServingError):
 
 class MissingPackage(ServingError):
     """An optional package is needed here and not installed."""
+
+
+class SettingsRefused(ServingError):
+    """A setting of a server or a model that means nothing, or cannot hold on this machine."""
+
+
+class SpeculationRefused(SettingsRefused):
+    """Speculative decoding that cannot work with this model, engine or machine; nothing was started."""
 
 
 class ModelFilesError(ServingError):

@@ -9,10 +9,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from agentrt.serving.capabilities import OF_VLLM
 from agentrt.serving.catalogue import CATALOGUE, CatalogueEntry, Scheme, lookup
 from agentrt.serving.errors import UnknownModel
 from agentrt.serving.progress import ProgressSink, no_progress
 from agentrt.serving.settings import Patience, ServerSettings
+from agentrt.serving.speculation import RSD
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -103,6 +105,7 @@ async def _open(
             base_url=server.base_url,
             api_key=SecretStr(server.api_key),
             obituary=server.obituary,
+            known=OF_VLLM,
             **fields,
         )
         try:
@@ -121,7 +124,8 @@ async def _folder_for(
     device = settings.device if settings else default_device()
     if entry is None:
         folder = _checkpoint_folder(Path(spec))
-        return ServedFolder(folder, folder.name, settings or ServerSettings(device=device))
+        chosen_settings = await _with_draft_folder(settings or ServerSettings(device=device), scheme, progress)
+        return ServedFolder(folder, folder.name, chosen_settings)
     # Before minutes of pulling, not after.
     require_vllm(device)
     from agentrt.serving.convert import convert
@@ -129,10 +133,28 @@ async def _folder_for(
 
     chosen = serving_defaults(entry, device)
     folder = await convert(entry, scheme or chosen.scheme, progress=progress)
-    settings = settings or chosen.settings
+    settings = await _with_draft_folder(settings or chosen.settings, scheme, progress)
     if settings.max_model_len is None:
         settings = replace(settings, max_model_len=entry.served_context)
     return ServedFolder(folder, entry.name, settings)
+
+
+async def _with_draft_folder(settings: ServerSettings, scheme: Scheme | None, progress: ProgressSink) -> ServerSettings:
+    """The settings with the name of a draft model replaced by its checkpoint folder."""
+    method = settings.speculation
+    named = method.draft if isinstance(method, RSD) else getattr(method, "model", None)
+    if named is None:
+        return settings
+    entry = _entry_of(named)
+    if entry is None:
+        folder = _checkpoint_folder(Path(named))
+    else:
+        from agentrt.serving.convert import convert
+        from agentrt.serving.defaults import serving_defaults
+
+        folder = await convert(entry, scheme or serving_defaults(entry, settings.device).scheme, progress=progress)
+    member = "draft" if isinstance(method, RSD) else "model"
+    return replace(settings, speculation=replace(method, **{member: str(folder)}))
 
 
 def _entry_of(spec: str | Path) -> CatalogueEntry | None:

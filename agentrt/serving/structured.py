@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 from langchain_core.language_models import LanguageModelInput
 from langchain_core.output_parsers import JsonOutputParser, PydanticOutputParser
+from langchain_core.output_parsers.openai_tools import JsonOutputKeyToolsParser, PydanticToolsParser
 from langchain_core.runnables import Runnable, RunnableLambda, RunnableMap, RunnablePassthrough
-from langchain_core.utils.function_calling import convert_to_json_schema
+from langchain_core.utils.function_calling import convert_to_json_schema, convert_to_openai_tool
 from pydantic import BaseModel
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
+
+Method = Literal["json_schema", "function_calling", "json_mode"]
+"""`json_schema` holds the answer to the schema, `function_calling` a call's arguments; `json_mode` just wants JSON."""
 
 
 def json_schema_format(schema: dict[str, Any] | type) -> dict[str, Any]:
@@ -31,14 +35,14 @@ def structured_runnable(
         ValueError: An option that means nothing here.
     """
     options.pop("strict", None)
-    if options.pop("method", "json_schema") != "json_schema" or options:
-        raise ValueError(f"structured output here is method='json_schema' without further options, not {options}")
-    bound = model.bind(response_format=json_schema_format(schema))
-    parser: Runnable[Any, Any]
-    if isinstance(schema, type) and issubclass(schema, BaseModel):
-        parser = PydanticOutputParser(pydantic_object=schema)
-    else:
-        parser = JsonOutputParser()
+    method = options.pop("method", "json_schema")
+    if method not in get_args(Method) or options:
+        raise ValueError(
+            f"with_structured_output takes method={' | '.join(get_args(Method))} and strict; not "
+            f"{', '.join(f'{name}={value!r}' for name, value in {'method': method, **options}.items())}"
+        )
+    about = {"ls_structured_output_format": {"kwargs": {"method": method}, "schema": convert_to_json_schema(schema)}}
+    bound, parser = _bound(model, schema, method, about)
     if not include_raw:
         return cast("Runnable[LanguageModelInput, dict[str, Any] | BaseModel]", bound | parser)
 
@@ -49,3 +53,21 @@ def structured_runnable(
     parsed = RunnablePassthrough.assign(parsed=itemgetter("raw") | parser, parsing_error=unparsed)
     failed = RunnablePassthrough.assign(parsed=unparsed)
     return RunnableMap(raw=bound) | parsed.with_fallbacks([failed], exception_key="parsing_error")
+
+
+def _bound(
+    model: BaseChatModel, schema: dict[str, Any] | type[Any], method: Method, about: dict[str, Any]
+) -> tuple[Runnable[Any, Any], Runnable[Any, Any]]:
+    model_class = schema if isinstance(schema, type) and issubclass(schema, BaseModel) else None
+    if method == "function_calling":
+        tool = convert_to_openai_tool(schema)
+        name = tool["function"]["name"]
+        bound = model.bind_tools([tool], tool_choice=name, **about)
+        if model_class is not None:
+            return bound, PydanticToolsParser(tools=[model_class], first_tool_only=True)
+        return bound, JsonOutputKeyToolsParser(key_name=name, first_tool_only=True)
+    wanted = json_schema_format(schema) if method == "json_schema" else {"type": "json_object"}
+    bound = model.bind(response_format=wanted, **about)
+    if model_class is not None:
+        return bound, PydanticOutputParser(pydantic_object=model_class)
+    return bound, JsonOutputParser()

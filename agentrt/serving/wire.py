@@ -7,11 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, convert_to_openai_messages
 from langchain_core.messages.ai import InputTokenDetails, UsageMetadata
+from langchain_core.messages.content import InvalidToolCall
+from langchain_core.messages.tool import ToolCall, ToolCallChunk, tool_call_chunk
+from langchain_core.output_parsers.openai_tools import make_invalid_tool_call, parse_tool_call
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 
 if TYPE_CHECKING:
     from openai.types import CompletionUsage
-    from openai.types.chat import ChatCompletion, ChatCompletionChunk
+    from openai.types.chat import ChatCompletion, ChatCompletionChunk, ChatCompletionMessage
+
+# Members that vLLM and its kin know and the client library does not.
+_OUTSIDE_THE_PROTOCOL = ("structured_outputs", "priority", "top_k", "min_p", "min_tokens", "repetition_penalty")
 
 
 def payload(messages: Sequence[BaseMessage], settings: Mapping[str, Any], stop: Sequence[str] | None) -> dict[str, Any]:
@@ -19,21 +25,26 @@ def payload(messages: Sequence[BaseMessage], settings: Mapping[str, Any], stop: 
 
     Args:
         messages: The conversation.
-        settings: Request settings; those that are None are left to the server. `structured_outputs` is
-            vLLM's own and travels in the extra body.
+        settings: Request settings; those that are None are left to the server. What only vLLM knows
+            (`structured_outputs`, `priority`, `top_k` and others) travels in the extra body.
         stop: Strings that end the answer; they are no part of it.
     """
     request = {name: value for name, value in settings.items() if value is not None}
     extra: dict[str, Any] = dict(request.pop("extra_body", {}))
-    structured = request.pop("structured_outputs", None)
-    if structured is not None:
-        extra["structured_outputs"] = structured
+    extra |= {name: request.pop(name) for name in _OUTSIDE_THE_PROTOCOL if name in request}
     if extra:
         request["extra_body"] = extra
     if stop:
         request["stop"] = list(stop)
-    request["messages"] = convert_to_openai_messages(messages)
+    request["messages"] = [_outgoing(message) for message in convert_to_openai_messages(messages)]
     return request
+
+
+def _outgoing(message: dict[str, Any]) -> dict[str, Any]:
+    """A message as servers take it: an assistant's turn that only calls tools has no content at all."""
+    if message.get("tool_calls") and not message.get("content"):
+        return {**message, "content": None}
+    return message
 
 
 def usage_of(usage: CompletionUsage | None) -> UsageMetadata | None:
@@ -59,13 +70,32 @@ def result_of(completion: ChatCompletion) -> ChatResult:
         about: dict[str, Any] = {"model_name": completion.model, "finish_reason": choice.finish_reason}
         if choice.logprobs is not None:
             about["logprobs"] = choice.logprobs.model_dump()
+        calls, invalid = _calls_of(choice.message)
         message = AIMessage(
             content=choice.message.content or "",
+            tool_calls=calls,
+            invalid_tool_calls=invalid,
             response_metadata=about,
             usage_metadata=usage if number == 0 else None,
         )
         generations.append(ChatGeneration(message=message, generation_info=about))
     return ChatResult(generations=generations, llm_output={"model_name": completion.model})
+
+
+def _calls_of(message: ChatCompletionMessage) -> tuple[list[ToolCall], list[InvalidToolCall]]:
+    """The tool calls of an answer, and those whose arguments are no JSON object."""
+    calls: list[ToolCall] = []
+    invalid: list[InvalidToolCall] = []
+    for call in message.tool_calls or ():
+        raw = call.model_dump()
+        try:
+            parsed: dict[str, Any] | None = parse_tool_call(raw, return_id=True)
+        except ValueError as error:
+            invalid.append(make_invalid_tool_call(raw, str(error)))
+            continue
+        if parsed is not None:
+            calls.append(ToolCall(name=parsed["name"], args=parsed["args"], id=parsed["id"], type="tool_call"))
+    return calls, invalid
 
 
 def chunk_of(event: ChatCompletionChunk) -> ChatGenerationChunk | None:
@@ -78,11 +108,20 @@ def chunk_of(event: ChatCompletionChunk) -> ChatGenerationChunk | None:
         return ChatGenerationChunk(message=last)
     choice = event.choices[0]
     text = choice.delta.content or ""
-    if not text and choice.finish_reason is None:
+    calls = [_call_chunk(call) for call in choice.delta.tool_calls or ()]
+    if not text and not calls and choice.finish_reason is None:
         return None
     about: dict[str, Any] = {}
     if choice.finish_reason is not None:
         about = {"model_name": event.model, "finish_reason": choice.finish_reason}
-    return ChatGenerationChunk(
-        message=AIMessageChunk(content=text, response_metadata=about), generation_info=about or None
+    if choice.logprobs is not None:
+        about["logprobs"] = choice.logprobs.model_dump()
+    message = AIMessageChunk(content=text, tool_call_chunks=calls, response_metadata=about)
+    return ChatGenerationChunk(message=message, generation_info=about or None)
+
+
+def _call_chunk(call: Any) -> ToolCallChunk:
+    said = call.function
+    return tool_call_chunk(
+        name=said.name if said else None, args=said.arguments if said else None, id=call.id, index=call.index
     )

@@ -79,9 +79,9 @@ async def test_structured_output_sends_the_schema_and_reports_what_does_not_pars
     assert answer["parsed"] is None and answer["parsing_error"] is not None
 
 
-def test_structured_output_knows_one_method() -> None:
+def test_structured_output_knows_three_methods() -> None:
     with pytest.raises(ValueError, match="json_schema"):
-        model("http://127.0.0.1:1/v1").with_structured_output(City, method="function_calling")
+        model("http://127.0.0.1:1/v1").with_structured_output(City, method="telepathy")
 
 
 @pytest.mark.asyncio

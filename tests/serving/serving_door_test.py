@@ -18,10 +18,12 @@ from agentrt.cli import model as model_command
 from agentrt.cli.doctor import doctor
 from agentrt.serving import (
     CATALOGUE,
+    RSD,
     DraftModel,
     Ngram,
     Off,
     ServerSettings,
+    Speculation,
     convert,
     defaults,
     local_model,
@@ -32,8 +34,9 @@ from agentrt.serving import (
 from agentrt.serving import chat_model as chat_module
 from agentrt.serving import command as command_module
 from agentrt.serving.command import ServerCommand, vllm_command
-from agentrt.serving.errors import ConversionFailed, MissingPackage, UnknownModel
-from agentrt.serving.speculation import vllm_speculative_config
+from agentrt.serving.errors import ConversionFailed, MissingPackage, SpeculationRefused, UnknownModel
+from agentrt.serving.lowering import lower
+from agentrt.serving.speculation import Eagle3, Suffix, parse_speculation
 
 QWEN = CATALOGUE["qwen2.5-coder-1.5b"]
 
@@ -90,7 +93,7 @@ async def test_a_folder_is_served_under_its_name(
 
 @pytest.mark.usefixtures("any_vllm")
 def test_the_command_binds_to_loopback_and_keeps_quiet() -> None:
-    settings = ServerSettings(device="cpu", max_model_len=8192, speculation=Ngram(3), extra=("--seed", "1"))
+    settings = ServerSettings(device="cpu", max_model_len=8192, speculation=Ngram(3, load=()), extra=("--seed", "1"))
     command = vllm_command(Path("/m"), "m", settings)
     said = " ".join(command.arguments)
     assert "--host 127.0.0.1" in said and "--max-model-len 8192" in said and said.endswith("--seed 1")
@@ -105,9 +108,42 @@ def test_the_command_binds_to_loopback_and_keeps_quiet() -> None:
 
 
 def test_speculation_becomes_vllms_words() -> None:
-    assert vllm_speculative_config(Off()) is None
-    drafted = vllm_speculative_config(DraftModel("/draft", 2))
+    assert lower(Off()).config is None
+    drafted = lower(DraftModel("/draft", 2, load=())).config
     assert drafted == {"method": "draft_model", "model": "/draft", "num_speculative_tokens": 2}
+    assert (lower(Suffix(depth=9)).config or {})["suffix_decoding_max_tree_depth"] == 9
+
+
+def test_drafts_follow_the_load_in_ranges_without_gaps() -> None:
+    config = lower(Ngram(4, load=((3, 2), (5, 0)))).config or {}
+    (quiet, some, many) = config["num_speculative_tokens_per_batch_size"]
+    assert (quiet, some, many[0], many[2]) == ([1, 2, 4], [3, 4, 2], 5, 0)
+    assert (lower(Ngram(1, load=((1, 3),))).config or {})["num_speculative_tokens_per_batch_size"][0][2] == 1
+    with pytest.raises(ValueError, match="must rise"):
+        Ngram(load=((5, 0), (3, 2)))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("off", Off()),
+        ("ngram", Ngram()),
+        ("ngram:6", Ngram(6)),
+        ("suffix:12", Suffix(12)),
+        ("draft_model:qwen2.5-coder-0.5b:2", DraftModel("qwen2.5-coder-0.5b", 2)),
+        ("draft-model:/a/b", DraftModel("/a/b")),
+        ("eagle3:/head:5", Eagle3("/head", 5)),
+        ("rsd:rsd-c:3-1-1@qwen2.5-coder-0.5b", RSD("qwen2.5-coder-0.5b", "rsd-c:3-1-1")),
+    ],
+)
+def test_ways_to_draft_are_read_from_text(text: str, expected: Speculation) -> None:
+    assert parse_speculation(text) == expected
+
+
+@pytest.mark.parametrize("text", ["", "magic", "ngram:", "ngram:many", "ngram:0", "draft_model", "rsd:x", "off:1"])
+def test_what_is_no_way_to_draft_is_refused_with_the_list(text: str) -> None:
+    with pytest.raises(SpeculationRefused, match=r"Ways to draft: off, auto, ngram\[:TOKENS\]"):
+        parse_speculation(text)
 
 
 @pytest.mark.parametrize(

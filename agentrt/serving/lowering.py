@@ -1,0 +1,78 @@
+"""From a speculation method to the words vLLM has for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any, TypeAlias
+
+from agentrt.serving.errors import SpeculationRefused
+from agentrt.serving.speculation import RSD, DraftModel, Eagle3, Load, Lowered, Ngram, Off, Speculation, Suffix
+
+RsdLowering: TypeAlias = Callable[[RSD], Lowered]
+"""What `agentrt.serving.rsd.vllm_plugin` exports as `lower`: the tree method in vLLM's words.
+
+The draft it is given is a checkpoint folder; names have been resolved before.
+"""
+
+_PLUGIN = "agentrt.serving.rsd.vllm_plugin"
+# vLLM carries the last length on to any larger batch, so the end of the last range does not matter.
+_EVERYTHING = 1_000_000
+
+
+def lower(speculation: Speculation) -> Lowered:
+    """A method in vLLM's words; models in it must be checkpoint folders by now.
+
+    Raises:
+        SpeculationRefused: Draft trees were asked for where the plugin that brings them is missing.
+    """
+    match speculation:
+        case Off():
+            return Lowered()
+        case Ngram():
+            config: dict[str, Any] = {
+                "method": "ngram",
+                "num_speculative_tokens": speculation.tokens,
+                "prompt_lookup_max": speculation.longest,
+                "prompt_lookup_min": speculation.shortest,
+            }
+            return Lowered(config | _following(speculation.load, speculation.tokens))
+        case Suffix():
+            return Lowered(
+                {
+                    "method": "suffix",
+                    "suffix_decoding_max_tree_depth": speculation.depth,
+                    "suffix_decoding_max_spec_factor": speculation.factor,
+                    "suffix_decoding_min_token_prob": speculation.least,
+                    "suffix_decoding_max_cached_requests": speculation.remembered,
+                }
+            )
+        case DraftModel() | Eagle3():
+            config = {
+                "method": speculation.kind,
+                "model": speculation.model,
+                "num_speculative_tokens": speculation.tokens,
+            }
+            return Lowered(config | _following(speculation.load, speculation.tokens))
+        case RSD():
+            return _rsd_lowering()(speculation)
+
+
+def _following(load: Load, tokens: int) -> dict[str, Any]:
+    """vLLM's schedule of draft lengths over batch sizes: inclusive ranges from 1 on, without gaps."""
+    if not load:
+        return {}
+    steps = [*load] if load[0][0] == 1 else [(1, tokens), *load]
+    ends = [first - 1 for first, _ in steps[1:]] + [_EVERYTHING]
+    ranges = [[first, end, min(length, tokens)] for (first, length), end in zip(steps, ends, strict=True)]
+    return {"num_speculative_tokens_per_batch_size": ranges}
+
+
+def _rsd_lowering() -> RsdLowering:
+    if find_spec(_PLUGIN) is None:
+        raise SpeculationRefused(
+            "Draft trees (rsd) need agentrt's vLLM plugin, which is not in this installation. "
+            "Use draft_model with the same draft instead, or the torch engine (docs/rsd.md)."
+        )
+    return import_module(_PLUGIN).lower
