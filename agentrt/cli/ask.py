@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -9,6 +10,8 @@ import typer
 from agentrt.cli.options import AsJson, Concurrency, MaxReplans, Model, Tools, load, print_json
 
 if TYPE_CHECKING:
+    from typing import TextIO
+
     from agentrt.answer import Answer
 
 
@@ -18,6 +21,9 @@ def ask(
     tools: Tools = None,
     max_replans: MaxReplans = 2,
     concurrency: Concurrency = None,
+    events: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write every event to this file, for `agentrt trace FILE`.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Answer a question by planning tool calls and running them side by side.
@@ -31,7 +37,7 @@ def ask(
 
     from agentrt.trace import show_answer
 
-    answer = anyio.run(_ask, question, model, tools, max_replans, concurrency)
+    answer = anyio.run(_ask, question, model, tools, max_replans, concurrency, events)
     if as_json:
         print_json(answer.to_json())
     else:
@@ -39,22 +45,39 @@ def ask(
 
 
 async def _ask(
-    question: str, model: str | None, tools: list[str] | None, max_replans: int, concurrency: int | None
+    question: str,
+    model: str | None,
+    tools: list[str] | None,
+    max_replans: int,
+    concurrency: int | None,
+    written: Path | None,
 ) -> Answer:
-    from contextlib import aclosing
+    from contextlib import ExitStack, aclosing
 
     from agentrt.runtime import DEFAULT_MODEL, Answered, Runtime
-    from agentrt.trace import ProgressBar, TerminalView
+    from agentrt.trace import EventWriter, ProgressBar, TerminalView
 
     chosen = load(tools)
     bar = ProgressBar()
     runtime = Runtime(model or DEFAULT_MODEL, chosen, max_replans=max_replans, concurrency=concurrency, progress=bar)
-    with bar:
+    with ExitStack() as files, bar:
+        writer = EventWriter(files.enter_context(_opened(written)), question=question) if written else None
         async with runtime, aclosing(runtime.stream(question)) as events:
             bar.stop()
             with TerminalView() as view:
                 async for event in events:
+                    if writer is not None:
+                        writer.write(event)
                     if isinstance(event, Answered):
                         return event.answer
                     view.show(event)
     raise AssertionError("a stream ends with Answered or raises")
+
+
+def _opened(path: Path) -> TextIO:
+    from agentrt.errors import UsageError
+
+    try:
+        return path.open("w", encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror or error}") from error

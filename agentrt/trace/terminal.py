@@ -1,12 +1,14 @@
 """A question's way through the runtime, live in the terminal.
 
 On a terminal the plan grows line by line with a spinner at each running task. Elsewhere (a pipe, a log) one
-line is printed for each thing that happens, so that nothing is lost and nothing flickers.
+line is printed for each thing that happens, so that nothing is lost and nothing flickers. Of a plan that is
+taller than the terminal the view shows what runs and what ended last.
 """
 
 from __future__ import annotations
 
 import time
+from collections import Counter
 from types import TracebackType
 from typing import Self
 
@@ -18,7 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 from agentrt.answer import Answer
-from agentrt.trace.timeline import Row, Timeline, call_text, one_line
+from agentrt.trace.timeline import Row, Timeline, call_text, one_line, printable
 from executor import TaskAdded, TaskFailed, TaskFinished, TaskRetried, TaskSkipped, TaskStarted
 from planner import JoinStarted, PlanFinished, PlanRejected, PlanStarted, PlanText, PlanWarning, Replanned, TaskReused
 
@@ -46,7 +48,7 @@ class TerminalView:
         self._live: Live | None = None
 
     def __enter__(self) -> Self:
-        if self.console.is_terminal:
+        if self.console.is_terminal and not self.console.is_dumb_terminal:
             self._live = Live(get_renderable=self._render, console=self.console, refresh_per_second=10, transient=False)
             self._live.start()
         return self
@@ -69,7 +71,7 @@ class TerminalView:
     def _follow(self, event: object) -> None:
         match event:
             case PlanText(_, text):
-                self._writing = (self._writing + text).rsplit("\n", 1)[-1][-200:]
+                self._writing = (self._writing + printable(text)).rsplit("\n", 1)[-1][-200:]
             case PlanStarted(_, _, attempt):
                 self._status, self._writing = ("correcting" if attempt else "writing") + " the plan", ""
             case PlanFinished():
@@ -114,7 +116,10 @@ class TerminalView:
         table.add_column(ratio=3, overflow="fold")
         table.add_column(justify="right", min_width=7)
         table.add_column(ratio=4, no_wrap=True, overflow="ellipsis")
-        for row in self._timeline.rows.values():
+        rows, left_out = self._visible()
+        if left_out:
+            table.add_row("", Text(f"… {left_out}", style="dim"), "", "")
+        for row in rows:
             table.add_row(_mark(row), f"{row.task.id}. {escape(call_text(row.task))}", _seconds(row, now), _note(row))
         parts: list[RenderableType] = [table]
         if self._writing:
@@ -123,18 +128,31 @@ class TerminalView:
             parts.append(Spinner("dots", Text(self._status, style="dim")))
         return Group(*parts)
 
+    def _visible(self) -> tuple[list[Row], str]:
+        """The rows there is room for, in plan order, and what the others are."""
+        rows = list(self._timeline.rows.values())
+        room = max(3, self.console.height - 6)
+        if len(rows) <= room:
+            return rows, ""
+        # What runs, then what ended last, then what comes next.
+        worth = sorted(rows, key=lambda row: (row.stage != "running", -(row.ended or 0.0)))[:room]
+        kept = {row.task.id for row in worth}
+        stages = Counter(row.stage for row in rows if row.task.id not in kept)
+        return [row for row in rows if row.task.id in kept], ", ".join(f"{n} {stage}" for stage, n in stages.items())
+
 
 def show_answer(answer: Answer, console: Console) -> None:
     """Prints the answer, what it rests on, and one closing line of figures."""
     console.print()
-    console.print(Text(answer.text, style="bold"))
+    # Not wrapped here: a terminal wraps by itself, and what is copied from it then has no line breaks of ours.
+    console.print(Text(printable(answer.text), style="bold"), soft_wrap=True)
     if answer.ending != "answered":
         console.print(Text(f"The search ended early ({answer.ending}): this is the best it could say.", style="yellow"))
     for item in answer.evidence:
         head = f"  [{item.task}] {item.title}" + (f" ({item.source})" if item.source else "")
-        console.print(Text(head, style="cyan"))
-        console.print(Text(f"      {one_line(item.text, 240)}", style="dim"))
-    console.print(Text(closing_line(answer), style="dim"))
+        console.print(Text(printable(head), style="cyan"), soft_wrap=True)
+        console.print(Text(f"      {one_line(item.text, 240)}", style="dim"), soft_wrap=True)
+    console.print(Text(closing_line(answer), style="dim"), soft_wrap=True)
 
 
 def closing_line(answer: Answer) -> str:

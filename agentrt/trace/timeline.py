@@ -79,13 +79,18 @@ class Timeline:
 
 def call_text(task: Task) -> str:
     """A task as its plan line reads: `search(title="Ed Wood")`."""
-    return f"{task.call}({', '.join(f'{name}={_argument(value)}' for name, value in task.args.items())})"
+    return printable(f"{task.call}({', '.join(f'{name}={_argument(value)}' for name, value in task.args.items())})")
 
 
 def one_line(text: str, limit: int = _PREVIEW) -> str:
     """`text` without line breaks, cut to `limit` characters."""
-    line = " ".join(text[: limit * 2].split())
+    line = " ".join(printable(text[: limit * 2]).split())
     return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def printable(text: str) -> str:
+    """`text` without control characters: what a tool or a model wrote must not steer the terminal."""
+    return "".join(char if char.isprintable() or char in "\n\t" else " " for char in text)
 
 
 def _argument(value: object) -> str:
