@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from collections.abc import Sequence as Many
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from agentrt.serving.rsd.capture import Recorder
+from agentrt.serving.rsd.counts import Counts
 from agentrt.serving.rsd.drafter import Drafter, Text, moves
 from agentrt.serving.rsd.errors import ContextExceeded, EngineClosed, InvalidTree
 from agentrt.serving.rsd.logits import LogitsRows
@@ -21,39 +21,6 @@ from agentrt.serving.rsd.shape import TreeShape
 from agentrt.serving.rsd.text import Decoder
 from agentrt.serving.rsd.tree import Tree
 from agentrt.serving.rsd.verify import NO_TOKENS, RecursiveRejection, Verdict, Verifier
-
-
-@dataclass(slots=True)
-class Counts:
-    """What an engine has done.
-
-    Attributes:
-        calls: target passes a request took part in, prompts not counted.
-        tokens: tokens those passes gave.
-        accepted: accepted draft tokens at depth 1, 2, …
-        offered: how often the path had reached the depth above, so that this depth was on trial.
-    """
-
-    calls: int = 0
-    tokens: int = 0
-    accepted: list[int] = field(default_factory=list[int])
-    offered: list[int] = field(default_factory=list[int])
-
-    @property
-    def tokens_per_call(self) -> float:
-        """Tokens per target pass; 1 without drafts."""
-        return self.tokens / self.calls if self.calls else 0.0
-
-    def add(self, depth: int, accepted: int, tokens: int) -> None:
-        """Count one request's round: a tree of `depth` levels, `accepted` of them, `tokens` kept."""
-        self.calls += 1
-        self.tokens += tokens
-        short = depth - len(self.offered)
-        self.accepted += [0] * short
-        self.offered += [0] * short
-        for level in range(min(accepted + 1, depth)):
-            self.offered[level] += 1
-            self.accepted[level] += level < accepted
 
 
 class Engine:

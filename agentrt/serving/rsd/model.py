@@ -151,11 +151,20 @@ def check_pair(target: Any, draft: Any) -> None:
         VocabularyMismatch: their vocabularies differ in size.
         DraftLargerThanTarget: the draft has more parameters.
     """
-    ours, theirs = vocabulary_size(target), vocabulary_size(draft)
-    if ours != theirs:
+    check_vocabularies(vocabulary_size(target), vocabulary_size(draft))
+    check_parameters(target, draft)
+
+
+def check_vocabularies(target: int, draft: int) -> None:
+    """Refuse vocabularies of different sizes. Raises VocabularyMismatch."""
+    if target != draft:
         raise VocabularyMismatch(
-            f"the target has {ours} tokens and the draft {theirs}: use a draft of the same model family"
+            f"the target has {target} tokens and the draft {draft}: use a draft of the same model family"
         )
+
+
+def check_parameters(target: Any, draft: Any) -> None:
+    """Refuse a draft with more parameters than its target. Raises DraftLargerThanTarget."""
     big, small = (sum(int(p.numel()) for p in m.parameters()) for m in (target, draft))
     if small > big:
         raise DraftLargerThanTarget(f"the draft has {small:,} parameters and the target {big:,}: exchange the two")
