@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import anyio
@@ -86,6 +86,31 @@ def test_greedy_text_is_the_targets_own(pair: tuple[Any, Any], tree: str, traver
         assert done.finish == "length"
     assert engine.counts.tokens_per_call > 1.2
     assert engine.counts.tokens == 80
+
+
+def test_recorded_passes_write_the_same_text(pair: tuple[Any, Any]) -> None:
+    """What a CUDA graph does, on a CPU: inputs are copied to the recording's own memory, and the pass is repeated."""
+    recorded = 0
+
+    def recorder(compute: Callable[[], Any]) -> Callable[[], Any]:
+        nonlocal recorded
+        recorded += 1
+        compute()
+        return compute
+
+    request = Request(PROMPTS[2], Sampling(temperature=0, max_tokens=40))
+    engine = Engine(*pair, tree="rsd-s:3x3", recorder=recorder)
+    assert engine.generate([request, request])[0].tokens == Engine(*pair).generate([request])[0].tokens
+    assert 4 <= recorded < engine.counts.calls
+
+
+def test_the_oldest_recording_is_dropped_when_there_are_too_many() -> None:
+    from agentrt.serving.rsd.capture import Recordings
+
+    recordings = Recordings(lambda compute: compute, limit=2)
+    one = torch.ones(1)
+    assert [float(recordings.run(key, (one * key,), lambda x: x + 1)) for key in (1, 2, 3, 1, 1)] == [2, 3, 4, 2, 2]
+    assert len(recordings) == 2
 
 
 def test_logprobs_are_the_targets_along_the_accepted_path(pair: tuple[Any, Any]) -> None:

@@ -23,7 +23,8 @@ class SlotCache:
         self.slots = slots
         self._keys: list[torch.Tensor] = []
         self._values: list[torch.Tensor] = []
-        self._first = 0
+        self._rows: slice | torch.Tensor = slice(0, 0)
+        self._index: torch.Tensor | None = None
         self._write: torch.Tensor | None = None
         self._seen = 0
 
@@ -32,31 +33,34 @@ class SlotCache:
         """The slot that padding is written to; nobody but padding reads it."""
         return self.slots - 1
 
-    def aim(self, first: int, write: torch.Tensor, seen: int) -> None:
-        """Prepare a pass of rows `first`, `first + 1`, …: it writes slots `write` [b, n] and reads the first `seen`."""
-        self._first, self._write, self._seen = first, write, seen
+    def aim(self, rows: slice | torch.Tensor, write: torch.Tensor, seen: int) -> None:
+        """Prepare a pass over `rows`: it writes their slots `write` [b, n] and reads the first `seen`.
+
+        Neighbouring rows, given as a slice, are read in place; others are gathered into a copy.
+        """
+        self._rows, self._write, self._seen = rows, write, seen
+        index = torch.arange(rows.start, rows.stop, device=write.device) if isinstance(rows, slice) else rows
+        self._index = index[:, None]
 
     def update(
         self, key_states: torch.Tensor, value_states: torch.Tensor, layer_idx: int, *args: object, **kwargs: object
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Store a layer's new keys and values [b, heads, n, size]; returns what it reads, [b, heads, seen, size]."""
         del args, kwargs
-        assert self._write is not None, "aim before each forward pass"
+        assert self._write is not None and self._index is not None, "aim before each forward pass"
         while len(self._keys) <= layer_idx:
             for store, states in ((self._keys, key_states), (self._values, value_states)):
                 store.append(states.new_zeros(self.rows, states.shape[1], self.slots, states.shape[3]))
-        span = slice(self._first, self._first + len(self._write))
-        rows = torch.arange(span.start, span.stop, device=self._write.device)[:, None]
         keys, values = self._keys[layer_idx], self._values[layer_idx]
-        keys[rows, :, self._write] = key_states.transpose(1, 2)
-        values[rows, :, self._write] = value_states.transpose(1, 2)
-        return keys[span, :, : self._seen], values[span, :, : self._seen]
+        keys[self._index, :, self._write] = key_states.transpose(1, 2)
+        values[self._index, :, self._write] = value_states.transpose(1, 2)
+        return keys[self._rows, :, : self._seen], values[self._rows, :, : self._seen]
 
-    def move(self, source: torch.Tensor, to: torch.Tensor) -> None:
-        """Copy slots `source` to slots `to` in rows 0, 1, …; both [b, k]. All are read before any is written."""
-        rows = torch.arange(len(source), device=source.device)[:, None]
+    def move(self, rows: torch.Tensor, source: torch.Tensor, to: torch.Tensor) -> None:
+        """Copy slots `source` to slots `to` in `rows` [b]; both [b, k]. All are read before any is written."""
+        index = rows[:, None]
         for store in (*self._keys, *self._values):
-            store[rows, :, to] = store[rows, :, source].clone()
+            store[index, :, to] = store[index, :, source].clone()
 
     def copy_row(self, source: int, to: int) -> None:
         """Copy a whole row."""

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from collections.abc import Sequence as Many
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from agentrt.serving.rsd.capture import Recorder
+from agentrt.serving.rsd.counts import Counts
+from agentrt.serving.rsd.drafter import Drafter, Text, moves
 from agentrt.serving.rsd.errors import ContextExceeded, EngineClosed, InvalidTree
-from agentrt.serving.rsd.growth import Growth
-from agentrt.serving.rsd.logits import LogitsRows, draft_support
+from agentrt.serving.rsd.logits import LogitsRows
 from agentrt.serving.rsd.model import TreeModel, check_pair
 from agentrt.serving.rsd.request import Completion, Progress, Request
 from agentrt.serving.rsd.sampling import IntArray, count
@@ -20,39 +21,6 @@ from agentrt.serving.rsd.shape import TreeShape
 from agentrt.serving.rsd.text import Decoder
 from agentrt.serving.rsd.tree import Tree
 from agentrt.serving.rsd.verify import NO_TOKENS, RecursiveRejection, Verdict, Verifier
-
-
-@dataclass(slots=True)
-class Counts:
-    """What an engine has done.
-
-    Attributes:
-        calls: target passes a request took part in, prompts not counted.
-        tokens: tokens those passes gave.
-        accepted: accepted draft tokens at depth 1, 2, …
-        offered: how often the path had reached the depth above, so that this depth was on trial.
-    """
-
-    calls: int = 0
-    tokens: int = 0
-    accepted: list[int] = field(default_factory=list[int])
-    offered: list[int] = field(default_factory=list[int])
-
-    @property
-    def tokens_per_call(self) -> float:
-        """Tokens per target pass; 1 without drafts."""
-        return self.tokens / self.calls if self.calls else 0.0
-
-    def add(self, depth: int, accepted: int, tokens: int) -> None:
-        """Count one request's round: a tree of `depth` levels, `accepted` of them, `tokens` kept."""
-        self.calls += 1
-        self.tokens += tokens
-        short = depth - len(self.offered)
-        self.accepted += [0] * short
-        self.offered += [0] * short
-        for level in range(min(accepted + 1, depth)):
-            self.offered[level] += 1
-            self.accepted[level] += level < accepted
 
 
 class Engine:
@@ -68,6 +36,7 @@ class Engine:
         max_length: tokens of prompt and answer at most; by default the target's context, but no more than 4096.
         support: tokens of the draft's distribution that are kept.
         token_budget: nodes, roots included, that one target pass may hold; None leaves it unbounded.
+        recorder: see `TreeModel`.
 
     Raises:
         ModelPairError: the models do not fit together.
@@ -86,6 +55,7 @@ class Engine:
         max_length: int | None = None,
         support: int = 64,
         token_budget: int | None = None,
+        recorder: Recorder | None = None,
     ) -> None:
         self.shape = TreeShape.parse(tree) if isinstance(tree, str) else tree
         nodes = self.shape.nodes if draft is not None else 0
@@ -100,12 +70,11 @@ class Engine:
         self.max_length = min(max_length or 4096, context)
         self.max_batch = max_batch
         self.counts = Counts()
-        self._support = support
         self._decoder = decoder
         self._verifier = verifier or RecursiveRejection()
         slots = self.max_length + nodes
-        self._target: TreeModel | None = TreeModel(target, max_batch, slots)
-        self._draft = TreeModel(draft, max_batch, slots) if draft is not None else None
+        self._target: TreeModel | None = TreeModel(target, max_batch, slots, recorder)
+        self._drafter = Drafter(TreeModel(draft, max_batch, slots, recorder), support) if draft is not None else None
         self._running: list[Sequence] = []
         self._waiting: list[Sequence] = []
         self._next = 0
@@ -174,7 +143,7 @@ class Engine:
 
     def close(self) -> None:
         """Free the caches; requests that still run are gone."""
-        self._target = self._draft = None
+        self._target = self._drafter = None
         self._running.clear()
         self._waiting.clear()
 
@@ -188,7 +157,7 @@ class Engine:
                 # Rows stay dense, so that a pass is one slice of the cache: the last one takes the freed place.
                 if row < len(self._running):
                     self._running[row] = last
-                    for model in filter(None, (self._target, self._draft)):
+                    for model in self._models(self._target) if self._target is not None else ():
                         model.cache.copy_row(len(self._running), row)
         return gone
 
@@ -197,14 +166,15 @@ class Engine:
             return
         prompt = np.array(sequence.tokens[:-1], dtype=np.int64)
         target.prefill(row, prompt)
-        if self._draft is not None:
-            self._draft.prefill(row, prompt)
+        if self._drafter is not None:
+            self._drafter.model.prefill(row, prompt)
         sequence.drafted = len(prompt)
         sequence.started = True
 
     def _round(self, target: TreeModel) -> list[Progress]:
         running = self._running
-        trees = self._grow(self._draft) if self._draft is not None else [root_only(s.tokens[-1]) for s in running]
+        drafter = self._drafter
+        trees = self._grow(drafter) if drafter is not None else [root_only(s.tokens[-1]) for s in running]
         rows = self._evaluate(target, trees)
         verdicts = [
             self._verifier.verify(tree, row, sequence.generator)
@@ -224,46 +194,14 @@ class Engine:
             done.append(progress)
         return done
 
-    def _grow(self, draft: TreeModel) -> list[Tree]:
-        running = self._running
-        heat = np.array([s.request.sampling.temperature for s in running])
-        growth = Growth(self.shape, [s.tokens[-1] for s in running], [s.noise for s in running])
-        lengths: IntArray = np.array([len(s.tokens) for s in running], dtype=np.int64)
-        logits = self._catch_up(draft, lengths)
-        while True:
-            growth.grow(*draft_support(logits, self._support, heat))
-            if growth.done:
-                return growth.trees()
-            tokens, among = growth.frontier, growth.frontier_mask[:, :, 1:]
-            nodes = among.shape[-1]
-            first, width = nodes - tokens.shape[1], tokens.shape[1]
-            slots = lengths[:, None] + count(nodes, first)
-            visible = np.broadcast_to(
-                np.arange(draft.span(int(lengths.max()) + nodes)) < lengths[:, None, None],
-                (len(running), width, draft.span(int(lengths.max()) + nodes)),
-            ).copy()
-            batch, node = count(len(running))[:, None, None], count(width)[:, None]
-            visible[batch, node, lengths[:, None, None] + np.arange(nodes)] = among
-            positions = np.broadcast_to(lengths[:, None] - 1 + growth.level, tokens.shape)
-            logits = draft.forward(0, tokens, positions, slots, visible)
-
-    def _catch_up(self, draft: TreeModel, lengths: Any) -> Any:
-        """Feed the draft what it has not read: the last token, and an accepted leaf before it."""
-        running = self._running
-        unread = int(max(lengths - [s.drafted for s in running]))
-        tokens = np.zeros((len(running), unread), dtype=np.int64)
-        slots = np.full_like(tokens, draft.cache.scratch)
-        positions = np.zeros_like(tokens)
-        for row, sequence in enumerate(running):
-            new = np.arange(sequence.drafted, len(sequence.tokens))
-            tokens[row, unread - len(new) :] = np.array(sequence.tokens)[new]
-            slots[row, unread - len(new) :] = positions[row, unread - len(new) :] = new
-        span = draft.span(int(lengths.max()))
-        # Padding looks at slot 0, which is always written: a row that sees nothing would turn into NaN.
-        visible = (
-            (np.arange(span) <= positions[..., None]) if unread else np.ones((len(running), 0, span), dtype=np.bool_)
+    def _grow(self, drafter: Drafter) -> list[Tree]:
+        return drafter.grow(
+            self.shape,
+            [
+                Text(row, np.array(s.tokens, dtype=np.int64), s.drafted, s.request.sampling.temperature, s.noise)
+                for row, s in enumerate(self._running)
+            ],
         )
-        return draft.forward(0, tokens, positions, slots, visible, keep=1)
 
     def _evaluate(self, target: TreeModel, trees: Many[Tree]) -> list[LogitsRows]:
         running = self._running
@@ -276,21 +214,17 @@ class Engine:
         visible = np.broadcast_to(np.arange(span) < base[:, None, None], (len(running), nodes, span)).copy()
         for row, tree in enumerate(trees):
             visible[row, :, base[row] : base[row] + nodes] = tree.ancestor_mask()
-        logits = target.forward(0, tokens, positions, slots, visible)
+        logits = target.forward(count(len(running)), tokens, positions, slots, visible)
         return [LogitsRows(logits[row], s.request.sampling) for row, s in enumerate(running)]
 
     def _compact(self, target: TreeModel, verdicts: Many[Verdict]) -> None:
-        depth = max(len(verdict.path) for verdict in verdicts)
-        if not depth:
-            return
-        # Both caches hold node i at slot base + i; the j-th accepted node belongs at base + j.
-        base = np.array([len(s.tokens) - 1 for s in self._running])[:, None]
-        to = base + np.arange(1, depth + 1)
-        source = to.copy()
-        for row, verdict in enumerate(verdicts):
-            source[row, : len(verdict.path)] = base[row] + np.array(verdict.path, dtype=np.int64)
-        for model in filter(None, (target, self._draft)):
-            model.move(source, to)
+        base: IntArray = np.array([len(s.tokens) - 1 for s in self._running], dtype=np.int64)
+        if (found := moves(base, [verdict.path for verdict in verdicts])) is not None:
+            for model in self._models(target):
+                model.move(count(len(base)), *found)
+
+    def _models(self, target: TreeModel) -> list[TreeModel]:
+        return [target] if self._drafter is None else [target, self._drafter.model]
 
 
 def root_only(token: int) -> Tree:

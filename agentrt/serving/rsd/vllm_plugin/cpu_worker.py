@@ -1,0 +1,33 @@
+"""vLLM's CPU worker with the tree runner."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from vllm.v1.worker.cpu_model_runner import CPUModelRunner
+from vllm.v1.worker.cpu_worker import CPUWorker
+
+from agentrt.serving.rsd.vllm_plugin import register
+from agentrt.serving.rsd.vllm_plugin.runner import TreeRunner
+
+
+class CPUTreeRunner(TreeRunner, CPUModelRunner):
+    """See `TreeRunner`."""
+
+
+class CPUTreeWorker(CPUWorker):
+    """Named by `--worker-cls`."""
+
+    def init_device(self) -> None:
+        """See vLLM; afterwards the runner is ours."""
+        # Without the entry point (a checkout that was never installed) this is the last moment.
+        register()
+        super().init_device()
+        runner: Any = self.model_runner
+        runner.__class__ = CPUTreeRunner
+        runner.open_trees()
+
+    def tree_counts(self) -> Any:
+        """What the trees of this worker have done: see `Counts`. For `collective_rpc`."""
+        runner: Any = self.model_runner
+        return runner.tree_counts
