@@ -1,5 +1,17 @@
 """Plans of tool calls and the executor that runs them. Stands on its own; imports nothing of ours."""
 
+from executor.budget import Account, Budget, BudgetSpent, Prices, Spent
+from executor.conditions import (
+    All,
+    AnyOf,
+    Compare,
+    Condition,
+    Not,
+    Truth,
+    condition_from_json,
+    condition_to_json,
+    holds,
+)
 from executor.draw import dot, mermaid
 from executor.errors import (
     ArgumentMismatch,
@@ -16,7 +28,10 @@ from executor.errors import (
     UnknownTool,
 )
 from executor.events import (
+    ApprovalAsked,
+    ApprovalGiven,
     TaskAdded,
+    TaskCached,
     TaskEvent,
     TaskFailed,
     TaskFinished,
@@ -28,41 +43,60 @@ from executor.events import (
 from executor.outcomes import Failed, Finished, Outcome, Skipped
 from executor.plan import FailurePolicy, Plan, Task
 from executor.refs import Ref, Text, as_text, parse, parse_tree, plain
+from executor.retry import Retry
 from executor.run import Executor, Observer
 from executor.schedule import Closing, Schedule, State
+from executor.settings import ITEM, ElementPolicy, ForEach, TaskOptions
 from executor.signature import JsonSchema, Parameter, Signature
-from executor.tool import Effect, Retry, Tool, ToolContext, Toolset
+from executor.tool import Effect, Tool, ToolContext, Toolset
 
 __all__ = [
+    "ITEM",
+    "Account",
+    "All",
+    "AnyOf",
+    "ApprovalAsked",
+    "ApprovalGiven",
     "ArgumentMismatch",
+    "Budget",
+    "BudgetSpent",
     "CallError",
     "Closing",
+    "Compare",
+    "Condition",
     "CycleError",
     "DuplicateTask",
     "Effect",
+    "ElementPolicy",
     "Executor",
     "ExecutorError",
     "Failed",
     "FailurePolicy",
     "Finished",
+    "ForEach",
     "JsonSchema",
+    "Not",
     "Observer",
     "Outcome",
     "Parameter",
     "PathError",
     "Plan",
     "PlanError",
+    "Prices",
     "Ref",
     "Retry",
     "Schedule",
     "Signature",
     "Skipped",
+    "Spent",
     "State",
     "Task",
     "TaskAdded",
+    "TaskCached",
     "TaskEvent",
     "TaskFailed",
     "TaskFinished",
+    "TaskOptions",
     "TaskRetried",
     "TaskSkipped",
     "TaskStarted",
@@ -73,10 +107,14 @@ __all__ = [
     "ToolFailed",
     "ToolTimeout",
     "Toolset",
+    "Truth",
     "UnknownReference",
     "UnknownTool",
     "as_text",
+    "condition_from_json",
+    "condition_to_json",
     "dot",
+    "holds",
     "mermaid",
     "parse",
     "parse_tree",

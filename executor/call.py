@@ -11,7 +11,8 @@ import anyio
 import anyio.to_thread
 
 from executor.errors import ArgumentMismatch, CallError, ExecutorError, PlanError, ToolFailed, ToolTimeout
-from executor.tool import Retry, Tool, ToolContext
+from executor.retry import Retry
+from executor.tool import Tool, ToolContext
 
 OnRetry = Callable[[int, float, Exception], None]
 """Told the attempt that failed (from 1), the seconds until the next, and the error."""

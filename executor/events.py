@@ -59,7 +59,45 @@ class TaskSkipped(NamedTuple):
     because: str
 
 
-TaskEvent = TaskAdded | TaskStarted | TaskRetried | TaskFinished | TaskFailed | TaskSkipped
+class TaskCached(NamedTuple):
+    """A task's result was known already, from an equal call: `source` says where it was found."""
+
+    time: float
+    id: str
+    source: str
+
+
+class ApprovalAsked(NamedTuple):
+    """A call waits for a person. `why` is `approve`, `tainted` or `unknown`; `origins`: what its arguments rest on."""
+
+    time: float
+    id: str
+    why: str
+    question: str
+    origins: tuple[str, ...] = ()
+
+
+class ApprovalGiven(NamedTuple):
+    """A person answered. `answer` is `yes`, `no` or `value` (it happened, and this is its result)."""
+
+    time: float
+    id: str
+    answer: str
+    note: str = ""
+    value: object = None
+
+
+TaskEvent = (
+    TaskAdded
+    | TaskStarted
+    | TaskRetried
+    | TaskFinished
+    | TaskFailed
+    | TaskSkipped
+    | TaskCached
+    | ApprovalAsked
+    | ApprovalGiven
+)
 
 
 def to_json(event: NamedTuple) -> dict[str, object]:

@@ -12,8 +12,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
+from executor.conditions import Condition, condition_from_json, condition_references, condition_to_json
 from executor.errors import CycleError, DuplicateTask, PlanError, UnknownReference
 from executor.refs import parse_tree, references, render_tree
+from executor.settings import ITEM, ForEach, TaskOptions
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -33,6 +35,10 @@ class Task:
         after: ids to wait for whose results are not used.
         on_error: overrides the tool's failure policy.
         thought: why the planner wants this call, where it said so.
+        foreach: makes the call once for each element of a list.
+        when: the call is made only if this holds; else the task and those that use its result are skipped, while
+            those that only come `after` it run.
+        options: settings that override the tool's.
         needs: ids that must finish first, from whole-value references and `after`. Computed.
         mentions: ids referred to inside longer text; waited for only if a task defines them. Computed.
         dynamic: names of the arguments that hold references, to be resolved before the call. Computed.
@@ -44,17 +50,25 @@ class Task:
     after: tuple[str, ...] = ()
     on_error: FailurePolicy | None = None
     thought: str = ""
+    foreach: ForEach | None = None
+    when: Condition | None = None
+    options: TaskOptions | None = None
     needs: tuple[str, ...] = field(init=False, default=(), compare=False)
     mentions: tuple[str, ...] = field(init=False, default=(), compare=False)
     dynamic: tuple[str, ...] = field(init=False, default=(), compare=False)
 
     def __post_init__(self) -> None:
         found = {name: refs for name, value in self.args.items() if (refs := list(references(value)))}
-        if not found:
+        if not found and self.foreach is None and self.when is None:
             if self.after:
                 object.__setattr__(self, "needs", tuple(dict.fromkeys(self.after)))
             return
         every = [ref for refs in found.values() for ref in refs]
+        if self.foreach is not None:
+            every = [(ref, whole) for ref, whole in every if ref.task != ITEM]
+            every.extend(references(self.foreach.items))
+        if self.when is not None:
+            every.extend(condition_references(self.when))
         needs = dict.fromkeys(self.after) | {ref.task: None for ref, whole in every if whole}
         # A task's own number inside its text ("$3 tax" in task 3) cannot be a reference.
         weak = {ref.task: None for ref, whole in every if not whole and ref.task not in (self.id, *needs)}
@@ -71,6 +85,12 @@ class Task:
             data["on_error"] = self.on_error
         if self.thought:
             data["thought"] = self.thought
+        if self.foreach is not None:
+            data["foreach"] = self.foreach.to_json()
+        if self.when is not None:
+            data["when"] = condition_to_json(self.when)
+        if self.options is not None:
+            data["options"] = self.options.to_json()
         return data
 
     @classmethod
@@ -100,6 +120,9 @@ class Task:
             after=tuple(str(name) for name in cast(Sequence[object], after)),
             on_error=on_error,
             thought=str(data.get("thought", "")),
+            foreach=None if data.get("foreach") is None else ForEach.from_json(data["foreach"]),
+            when=None if data.get("when") is None else condition_from_json(data["when"]),
+            options=None if data.get("options") is None else TaskOptions.from_json(data["options"]),
         )
 
 

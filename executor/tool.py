@@ -9,31 +9,11 @@ from typing import Any, Literal
 
 from executor.errors import UnknownTool
 from executor.plan import FailurePolicy
+from executor.retry import Retry
 from executor.signature import JsonSchema, Signature
 
 Effect = Literal["pure", "idempotent", "once"]
 """`pure` only reads; `idempotent` may be repeated with the same key; `once` must never run twice unasked."""
-
-
-@dataclass(frozen=True, slots=True)
-class Retry:
-    """When and how often a failed call is made again.
-
-    Attributes:
-        attempts: calls in all, the first included.
-        wait: seconds before the second call; doubled for each further one, with full jitter.
-        longest_wait: upper bound of one wait in seconds.
-        on: exception types worth another try. A `ToolTimeout` counts as `TimeoutError`.
-    """
-
-    attempts: int = 3
-    wait: float = 0.2
-    longest_wait: float = 10.0
-    on: tuple[type[Exception], ...] = (OSError, TimeoutError)
-
-    def __post_init__(self) -> None:
-        if self.attempts < 1 or self.wait < 0 or self.longest_wait < 0:
-            raise ValueError(f"{self}: at least one attempt is made, and waits are not negative")
 
 
 @dataclass(frozen=True, slots=True)

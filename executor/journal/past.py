@@ -1,0 +1,124 @@
+"""What a journal says a run did so far: pure, made from its records."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, cast
+
+from executor.journal.codec import decode
+from executor.journal.errors import ValueNotKept
+from executor.journal.port import Journal, Record
+from executor.plan import Task
+
+PastState = Literal["added", "started", "finished", "failed", "skipped"]
+_STATES: dict[str, PastState] = {
+    "TaskStarted": "started",
+    "TaskFinished": "finished",
+    "TaskFailed": "failed",
+    "TaskSkipped": "skipped",
+}
+
+
+@dataclass(slots=True)
+class PastTask:
+    """One task as the journal knows it.
+
+    Attributes:
+        written: the task's JSON text.
+        state: the last thing that happened to it.
+        data: what the record of that said.
+        calls: calls that were begun, over all runs of the process.
+        intent: what was written down before the last call, if anything was.
+    """
+
+    written: str
+    state: PastState = "added"
+    data: str | None = None
+    calls: int = 0
+    intent: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    started: float = 0.0
+    ended: float = 0.0
+
+    @property
+    def task(self) -> Task:
+        """The task. Raises PlanError where it cannot be read."""
+        return Task.from_json(cast("dict[str, Any]", decode(self.written)))
+
+
+@dataclass(slots=True)
+class Past:
+    """The records of a run, put together.
+
+    Attributes:
+        tasks: by id, in the order they were added.
+        complete: whether the plan had been given to its end (of the latest round, where there are several).
+        answers: what people answered, by task.
+        asked: tasks that wait for an answer.
+        notes: records of other kinds, by kind, in order.
+        records: how many there are.
+        openings: how often a process began to work on the run.
+    """
+
+    tasks: dict[str, PastTask] = field(default_factory=dict[str, PastTask])
+    complete: bool = False
+    answers: dict[str, dict[str, Any]] = field(default_factory=dict[str, "dict[str, Any]"])
+    asked: dict[str, dict[str, Any]] = field(default_factory=dict[str, "dict[str, Any]"])
+    notes: dict[str, list[Record]] = field(default_factory=dict[str, "list[Record]"])
+    records: int = 0
+    openings: int = 0
+
+    @classmethod
+    def of(cls, records: Iterable[Record]) -> Past:
+        """Reads a run's records."""
+        past = cls()
+        tasks = past.tasks
+        for record in records:
+            past.records += 1
+            _, time, kind, name, data = record
+            if name is None:
+                past._note(record)
+            elif kind == "TaskAdded":
+                # A task that is written again differs from the first one, whose results are then not its own.
+                tasks[name] = PastTask(data or "{}")
+                past.complete = False
+            elif (state := _STATES.get(kind)) is not None and (task := tasks.get(name)) is not None:
+                task.state, task.data, task.ended = state, data, time
+                if state == "started":
+                    task.calls += 1
+                    task.started = time
+                    task.intent = json.loads(data) if data else {}
+            elif kind == "ApprovalAsked":
+                past.asked[name] = json.loads(data or "{}")
+                past.answers.pop(name, None)
+            elif kind == "ApprovalGiven":
+                past.asked.pop(name, None)
+                past.answers[name] = json.loads(data or "{}")
+            else:
+                past.notes.setdefault(kind, []).append(record)
+        return past
+
+    def _note(self, record: Record) -> None:
+        if record.kind == "PlanClosed":
+            self.complete = True
+        elif record.kind == "Opened":
+            self.openings += 1
+        self.notes.setdefault(record.kind, []).append(record)
+
+
+def kept_value(journal: Journal, data: str | None, where: str) -> object:
+    """The value in a `TaskFinished` record's data.
+
+    Raises:
+        ValueNotKept: the journal could not keep it; the message says why.
+        CorruptJournal: it is missing or damaged.
+    """
+    if data is None:
+        return None
+    if data.startswith('{"value":'):
+        return cast("dict[str, object]", decode(data))["value"]
+    found = json.loads(data)
+    if "blob" in found:
+        return decode(journal.get_blob(found["blob"]).decode("ascii"))
+    raise ValueNotKept(f"{where}: the result was not kept: {found.get('lost', 'nothing is known about it')}")
