@@ -13,6 +13,7 @@ _ROOTS = (
     ("planner.errors", "PlannerError"),
     ("agentrt.serving.errors", "ServingError"),
     ("agentrt.tools.errors", "ToolsError"),
+    ("multiagent.errors", "MultiagentError"),
 )
 
 

@@ -7,11 +7,12 @@ from typing import Annotated
 
 import typer
 
-from agentrt.cli import model
+from agentrt.cli import model, optima
 from agentrt.cli.ask import ask
 from agentrt.cli.doctor import doctor
 from agentrt.cli.failures import exit_code, explain
 from agentrt.cli.plan import plan
+from agentrt.cli.talk import talk
 
 app = typer.Typer(
     name="agentrt",
@@ -32,6 +33,8 @@ def options(
 app.command()(ask)
 app.command()(plan)
 app.add_typer(model.app, name="model")
+app.command()(talk)
+app.add_typer(optima.app, name="optima")
 app.command()(doctor)
 
 
