@@ -18,6 +18,7 @@
     └── TrainingError              the loop of collect, rank, select and train
         ├── NothingSelected        no dialogue or pair passed the filters
         ├── RunMismatch            the run folder belongs to other settings
+        ├── StepNotReady           no such step, or the one before it is not finished
         └── StepFailed             a step broke off; what it finished is kept, and the run resumes there
 
 An agent that is silent, repeats itself, or never answers is no error: it is a `stop_reason`.
@@ -145,6 +146,10 @@ class NothingSelected(TrainingError):
 
 class RunMismatch(TrainingError):
     """The run folder was begun with other settings."""
+
+
+class StepNotReady(TrainingError):
+    """There is no such step, or the step before it is not finished."""
 
 
 class StepFailed(TrainingError):

@@ -14,6 +14,7 @@ _ROOTS = (
     ("agentrt.serving.errors", "ServingError"),
     ("agentrt.tools.errors", "ToolsError"),
     ("kg_rag.errors", "KnowledgeGraphError"),
+    ("multiagent.errors", "MultiagentError"),
 )
 
 

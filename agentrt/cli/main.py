@@ -7,11 +7,12 @@ from typing import Annotated
 
 import typer
 
-from agentrt.cli import kg, model
+from agentrt.cli import kg, model, optima
 from agentrt.cli.ask import ask
 from agentrt.cli.doctor import doctor
 from agentrt.cli.failures import exit_code, explain
 from agentrt.cli.plan import plan
+from agentrt.cli.talk import talk
 from agentrt.cli.trace import trace
 
 app = typer.Typer(
@@ -35,6 +36,8 @@ app.command()(plan)
 app.command()(trace)
 app.add_typer(model.app, name="model")
 app.add_typer(kg.app, name="kg")
+app.command()(talk)
+app.add_typer(optima.app, name="optima")
 app.command()(doctor)
 
 

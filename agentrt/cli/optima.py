@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from agentrt.cli.options import AsJson, print_json
 from agentrt.errors import UsageError
 
 if TYPE_CHECKING:
@@ -88,6 +90,7 @@ def _command(step: Step | None) -> Callable[..., None]:
         readability_term: ReadabilityTerm = True,
         ches: Ches = False,
         pairs: MorePairs = None,
+        as_json: AsJson = False,
     ) -> None:
         import anyio
 
@@ -95,7 +98,7 @@ def _command(step: Step | None) -> Callable[..., None]:
             held_out, model, recipe, family, iterations, samples, limit, lora, loss, batch, selector,
             token_term, readability_term, ches, pairs,
         )  # fmt: skip
-        anyio.run(_run, folder, tasks, step, options)
+        anyio.run(_run, folder, tasks, step, options, as_json)
 
     run.__doc__ = f"{_HELP[step]}\n\nExample: `agentrt optima {step or 'loop'} runs/first --tasks tasks.json`"
     return run
@@ -114,18 +117,34 @@ for _step in _HELP:
     app.command(_step or "loop")(_command(_step))
 
 
-async def _run(folder: Path, tasks: Path, step: Step | None, options: Options) -> None:
+async def _run(folder: Path, tasks: Path, step: Step | None, options: Options, as_json: bool) -> None:
     run = await make_run(folder, tasks, options)
     try:
         if step is None:
             report = await run.run()
+            came_to: dict[str, Any] = json.loads(report.with_suffix(".json").read_text(encoding="utf-8"))
         else:
             iteration = next_iteration(run, step)
-            typer.echo(f"iteration {iteration}, {step}: {await run.step(step, iteration)}")
+            came_to = {"iteration": iteration, "step": step, **await run.step(step, iteration)}
             report = run.report()
+        if as_json:
+            print_json({**came_to, "report": str(report)})
+            return
+        if step is not None:
+            told = ", ".join(f"{key} {_shown(value)}" for key, value in came_to.items() if key != "samples")
+            typer.echo(told)
         typer.echo(f"report: {report}")
     finally:
         run.close()
+
+
+def _shown(value: object) -> str:
+    return f"{value:.3f}" if isinstance(value, float) else str(value)
+
+
+def _say(line: str) -> None:
+    """Progress goes to stderr, so that stdout holds results alone."""
+    typer.echo(line, err=True)
 
 
 async def make_run(folder: Path, tasks: Path, options: Options) -> OptimaRun:
@@ -181,7 +200,7 @@ async def make_run(folder: Path, tasks: Path, options: Options) -> OptimaRun:
         selector=_selector(options.selector),
         more_pairs=read_pairs(options.pairs, source="planner") if options.pairs is not None else (),
         drop_pairs=drop if options.ches else None,
-        say=typer.echo,
+        say=_say,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
 from agentrt.tools.decorator import tool
@@ -26,7 +27,7 @@ class Talk(TypedDict):
 
 
 def conversation(
-    model: BaseChatModel,
+    model: BaseChatModel | str | Path,
     *,
     agents: list[Agent] | None = None,
     protocol: Protocol | None = None,
@@ -37,13 +38,15 @@ def conversation(
     """A `pure` tool that lets agents talk a question through.
 
     Args:
-        model: speaks for the agents.
+        model: speaks for the agents: a chat model, or what names one for `open_model`. A named one is opened for as
+            long as a call takes; a runtime with the same model shares its server.
         agents: who takes part; without them there is one agent for each context of the call, two at least.
         protocol: the kind of conversation; without it contexts are exchanged, and a question without any is debated.
         format: how messages are written.
         until: when it ends; agreement, ten turns or 800 tokens where nothing is said.
         name: what plans call it.
     """
+    from agentrt.serving import open_model
     from multiagent import Agent as Speaker
     from multiagent import Agreement, Conversation, Debate, InfoExchange, MaxTurns, TokenBudget
 
@@ -60,7 +63,8 @@ def conversation(
         taking_part = agents or agents_for(contexts or [], Speaker)
         default = InfoExchange() if contexts else Debate()
         talk = Conversation(taking_part, protocol or default, format=format, until=ends)
-        result = await talk.run(question, model=model)
+        async with open_model(model) as speaker:
+            result = await talk.run(question, model=speaker)
         return {
             "answer": result.answer,
             "stop_reason": result.stop_reason,

@@ -6,7 +6,17 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from multiagent import Agent, Agreement, Conversation, Debate, InfoExchange, MaxTurns, TokenBudget, self_consistency
+from multiagent import (
+    Agent,
+    Agreement,
+    Conversation,
+    ConversationResult,
+    Debate,
+    InfoExchange,
+    MaxTurns,
+    TokenBudget,
+    self_consistency,
+)
 from multiagent.training import Task
 
 if TYPE_CHECKING:
@@ -20,12 +30,14 @@ SAMPLES = 5
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one way to answer one question came to."""
+    """What one way to answer one question came to. `tokens` were written, `prompt` were read, cached ones included."""
 
     answer: str | None
     tokens: int
+    prompt: int
     turns: int
     stop: str
+    transcript: str
 
 
 Arm = Callable[[Task, "BaseChatModel"], Awaitable[Outcome]]
@@ -80,7 +92,10 @@ async def consistent(task: Task, model: BaseChatModel) -> Outcome:
     consensus = await self_consistency(conversation, task.question, model=model, samples=SAMPLES)
     if consensus.failures:
         raise consensus.failures[0]
-    return Outcome(consensus.answer, consensus.tokens, SAMPLES, f"{len(consensus.groups)} answers")
+    said = "\n".join(sample.transcript.render() for sample in consensus.samples)
+    prompt = sum(_read(sample) for sample in consensus.samples)
+    stop = f"{len(consensus.groups)} answers"
+    return Outcome(consensus.answer, consensus.tokens, prompt, SAMPLES, stop, said)
 
 
 def _solo(context: tuple[str, ...], sampling: dict[str, float]) -> Conversation:
@@ -93,4 +108,9 @@ def _all(task: Task) -> tuple[str, ...]:
 
 async def _hold(conversation: Conversation, task: Task, model: BaseChatModel) -> Outcome:
     result = await conversation.run(task.question, model=model)
-    return Outcome(result.answer, result.tokens, len(result.transcript), result.stop_reason)
+    said = result.transcript
+    return Outcome(result.answer, result.tokens, _read(result), len(said), result.stop_reason, said.render())
+
+
+def _read(result: ConversationResult) -> int:
+    return sum(usage.prompt for usage in result.usage_by_agent.values())

@@ -4,28 +4,31 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from itertools import zip_longest
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from agentrt.serving import open_model
+from agentrt.serving import CATALOGUE, Off, lookup, open_model
 from benchmarks.optima.arms import Arm
 from multiagent import MultiagentError
 from multiagent.training import Task
 
 if TYPE_CHECKING:
+    from contextlib import AbstractAsyncContextManager
+
     from langchain_core.language_models import BaseChatModel
 
-TOGETHER = 4
-"""Questions held at once: what two cores can batch."""
+TOGETHER = 12
+"""Conversations held at once, so that the server has a batch to work on at any time."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One conversation. `seconds` is wall time with up to `TOGETHER` questions at once."""
+    """One conversation. `seconds` is wall time while up to `TOGETHER` conversations shared the server."""
 
     model: str
     dataset: str
@@ -33,10 +36,12 @@ class Row:
     task: str
     score: float
     tokens: int
+    prompt: int
     turns: int
     seconds: float
     stop: str
     answer: str | None
+    transcript: str
 
 
 class Cache:
@@ -63,6 +68,24 @@ class Cache:
             file.write(json.dumps(asdict(row)) + "\n")
 
 
+Missing = tuple[str, str, Task]
+
+
+def missing_from(
+    cache: Cache, tasks: Mapping[str, Sequence[Task]], arms: Mapping[str, Mapping[str, Arm]]
+) -> list[Missing]:
+    """What was not held yet: question by question, the data sets in turn, all arms of a question side by side.
+
+    So a run that ends early has all arms of the questions it came to, the arms meet the same load, and prompts that
+    begin alike come to the server together.
+    """
+    columns = [[[(name, arm, task) for arm in arms[name]] for task in found] for name, found in tasks.items()]
+    questions: Iterable[list[Missing]] = (
+        question for row in zip_longest(*columns) for question in row if question is not None
+    )
+    return [one for question in questions for one in question if (one[0], one[1], one[2].id) not in cache.rows]
+
+
 async def measure(
     model: str,
     tasks: Mapping[str, Sequence[Task]],
@@ -70,32 +93,41 @@ async def measure(
     cache: Cache,
     until: float,
 ) -> None:
-    """Holds what is missing, question group by question group, all arms of a group one after the other."""
-    missing = [
-        (dataset, arm, task)
-        for dataset, questions in tasks.items()
-        for at in range(0, len(questions), TOGETHER)
-        for arm in arms[dataset]
-        for task in questions[at : at + TOGETHER]
-        if (dataset, arm, task.id) not in cache.rows
-    ]
+    """Holds what is missing, up to `TOGETHER` conversations at once; none is begun after `until` (monotonic)."""
+    missing = missing_from(cache, tasks, arms)
     if not missing:
         return
-    async with open_model(model) as speaker:
-        for at in range(0, len(missing), TOGETHER):
-            async with anyio.create_task_group() as group:
-                for dataset, arm, task in missing[at : at + TOGETHER]:
-                    if time.monotonic() < until:
-                        group.start_soon(_one, dataset, arm, task, arms[dataset][arm], speaker, cache)
+    limiter = anyio.CapacityLimiter(TOGETHER)
+
+    async def one(dataset: str, arm: str, task: Task, speaker: BaseChatModel) -> None:
+        async with limiter:
+            if time.monotonic() < until:
+                await _hold(dataset, arm, task, arms[dataset][arm], speaker, cache)
+
+    async with open_throughput(model) as speaker, anyio.create_task_group() as group:
+        for dataset, arm, task in missing:
+            group.start_soon(one, dataset, arm, task, speaker)
 
 
-async def _one(dataset: str, arm: str, task: Task, answer: Arm, model: BaseChatModel, cache: Cache) -> None:
+def open_throughput(model: str) -> AbstractAsyncContextManager[BaseChatModel]:
+    """Opens a model without speculative decoding, which costs throughput where many conversations run at once."""
+    if model not in CATALOGUE:
+        return open_model(model)
+    from agentrt.serving.defaults import serving_defaults
+    from agentrt.serving.probe import default_device
+
+    settings = serving_defaults(lookup(model), default_device()).settings
+    return open_model(model, settings=replace(settings, speculation=Off(), kv_cache_gib=2))
+
+
+async def _hold(dataset: str, arm: str, task: Task, answer: Arm, model: BaseChatModel, cache: Cache) -> None:
     began = time.monotonic()
     try:
         outcome = await answer(task, model)
     except MultiagentError as error:
         print(f"{dataset}, {arm}, {task.id}: {error}")
         return
+    fields: dict[str, Any] = asdict(outcome)
     cache.add(
         Row(
             model=cache.model,
@@ -103,10 +135,7 @@ async def _one(dataset: str, arm: str, task: Task, answer: Arm, model: BaseChatM
             arm=arm,
             task=task.id,
             score=task.measure(outcome.answer, task.references),
-            tokens=outcome.tokens,
-            turns=outcome.turns,
             seconds=time.monotonic() - began,
-            stop=outcome.stop,
-            answer=outcome.answer,
+            **fields,
         )
     )

@@ -10,8 +10,8 @@ from multiagent.training import Task, read_tasks
 DATASETS = ("asym_hotpot", "asym_musique", "gsm8k")
 
 
-def tasks_of(name: str, count: int) -> list[Task]:
-    """The first `count` questions of a data set; none where the data is not there."""
+def tasks_of(name: str, count: int, *, skip: int = 0) -> list[Task]:
+    """`count` questions of a data set after the first `skip`; none where the data is not there."""
     default = Path(__file__).resolve().parents[2].parent / "shared" / "data"
     path = Path(os.environ.get("AGENTRT_DATA", default)) / "agents" / f"{name}.json"
-    return read_tasks(path, limit=count) if path.exists() else []
+    return read_tasks(path, limit=skip + count)[skip:] if path.exists() else []

@@ -11,7 +11,7 @@ from typing import Any
 from anyio import to_thread
 
 from multiagent.conversation import Conversation
-from multiagent.errors import MultiagentError, NothingSelected, StepFailed
+from multiagent.errors import MultiagentError, NothingSelected, StepFailed, StepNotReady
 from multiagent.events import ConversationResult
 from multiagent.rewards import Readability, Reward
 from multiagent.sampling import Case, converse_all
@@ -107,10 +107,10 @@ class OptimaRun:
         """One step, unless it is finished. Returns what it came to.
 
         Raises:
-            ValueError: there is no such step or iteration, or the step before is not finished.
+            StepNotReady: there is no such step or iteration, or the step before is not finished.
         """
         if step not in STEPS or not 0 <= iteration <= len(self.recipe.steps) or (iteration == 0 and step != "eval"):
-            raise ValueError(f"there is no step {step!r} in iteration {iteration} of {self.recipe.name}")
+            raise StepNotReady(f"there is no step {step!r} in iteration {iteration} of {self.recipe.name}")
         if (known := self.place.done(step, iteration)) is not None:
             return known
         self._check_order(step, iteration)
@@ -227,7 +227,7 @@ class OptimaRun:
         if iteration == 0 or before == ("train", 0):
             return
         if self.place.done(*before) is None:
-            raise ValueError(f"{step} of iteration {iteration} comes after {before[0]} of iteration {before[1]}")
+            raise StepNotReady(f"{step} of iteration {iteration} comes after {before[0]} of iteration {before[1]}")
 
 
 async def evaluate(

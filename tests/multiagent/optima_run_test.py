@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from multiagent import MaxTurns, Readability, Reward, Weights
-from multiagent.errors import NothingSelected, RunMismatch, StepFailed, TrainingError
+from multiagent.errors import NothingSelected, RunMismatch, StepFailed, StepNotReady, TrainingError
 from multiagent.testing import ScriptedModel
 from multiagent.training import (
     OptimaRun,
@@ -186,9 +186,9 @@ async def test_the_pool_of_formats_is_for_the_first_iteration_and_is_not_learnt(
 
 async def test_steps_keep_their_order(tmp_path):
     run = make(tmp_path)
-    with pytest.raises(ValueError, match="train of iteration 1 comes after select"):
+    with pytest.raises(StepNotReady, match="train of iteration 1 comes after select"):
         await run.step("train", 1)
-    with pytest.raises(ValueError, match="there is no step 'bake'"):
+    with pytest.raises(StepNotReady, match="there is no step 'bake'"):
         await run.step("bake", 1)
     run.close()
 

@@ -12,7 +12,7 @@ from agentrt.cli.talk import talk
 from agentrt.errors import UsageError
 from agentrt.tools.conversation import conversation
 from executor import Executor, Finished, Ref, Task, Tool
-from multiagent.errors import RunMismatch, TrainingError
+from multiagent.errors import RunMismatch, StepNotReady, TrainingError
 from multiagent.testing import ScriptedModel
 
 
@@ -109,10 +109,11 @@ def test_steps_at_the_command_line(command, speaker, tmp_path):
     shared = [tmp_path / "run", "--tasks", tasks_in(tmp_path), "--model", tmp_path, "--no-readability-term"]
     collected = command("optima", "collect", *shared, "--samples", 2)
     assert collected.exit_code == 0, collected.exception
-    assert "iteration 1, collect: {'trajectories': 10" in collected.output
-    ranked = command("optima", "rank", *shared, "--samples", 2)
-    assert "'dialogues': 10" in ranked.output
+    assert "iteration 1, step collect, trajectories 10" in collected.stdout
+    assert "dialogues" in collected.stderr and "report: " in collected.stdout
+    ranked = command("optima", "rank", *shared, "--samples", 2, "--json")
+    assert json.loads(ranked.stdout)["dialogues"] == 10
     early = command("optima", "train", *shared, "--samples", 2)
-    assert isinstance(early.exception, ValueError) and "comes after select" in str(early.exception)
+    assert isinstance(early.exception, StepNotReady) and "comes after select" in str(early.exception)
     other = command("optima", "rank", *shared, "--samples", 3)
     assert isinstance(other.exception, RunMismatch)

@@ -39,7 +39,9 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("command", ["ask", "plan", "doctor", "model list", "model pull", "model path"])
+@pytest.mark.parametrize(
+    "command", ["ask", "plan", "talk", "optima loop", "doctor", "model list", "model pull", "model path"]
+)
 def test_every_command_has_help_with_an_example_and_json(command: str, folder: Path) -> None:
     done = agentrt(*command.split(), "--help", cwd=folder)
     assert done.returncode == 0, done.stderr
