@@ -22,8 +22,8 @@ from planner import CompilerPolicy, Conclusion, Joined, Joiner, LLMPlanner, Plan
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
 
-    from agentrt.serving import ProgressSink, ServerSettings
-    from agentrt.serving.constraints import Constraint
+    from agentrt.serving import Capabilities, ProgressSink, ServerSettings
+    from planner import PlanForm
 
 DEFAULT_MODEL = "qwen2.5-coder-1.5b"
 
@@ -80,20 +80,19 @@ class Runtime:
         self._settings = settings
         self._progress = progress
         self._model: BaseChatModel | None = None
-        self._form: Constraint = "free"
+        self._form: PlanForm = "free"
         self._group: TaskGroup | None = None
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        from agentrt.serving import open_model
-        from agentrt.serving.constraints import strongest_constraint
+        from agentrt.serving import capabilities_of, open_model
 
         async with AsyncExitStack() as stack:
             # A plan should be the model's best guess, the same one every time.
             options: dict[str, Any] = {"temperature": 0.0} if isinstance(self._spec, str | Path) else {}
             opening = open_model(self._spec, settings=self._settings, progress=self._progress, **options)
             self._model = await stack.enter_async_context(opening)
-            self._form = await strongest_constraint(self._model)
+            self._form = _form_of(await capabilities_of(self._model))
             self._group = await stack.enter_async_context(anyio.create_task_group())
             self._stack = stack.pop_all()
         return self
@@ -225,6 +224,17 @@ def _as_answer(conclusion: Conclusion, timings: Timings) -> Answer:
         usage=conclusion.usage,
         timings=timings,
     )
+
+
+def _form_of(can: Capabilities) -> PlanForm:
+    """The strictest form of plan that an endpoint can hold its model to."""
+    match can.grammar:
+        case "vllm":
+            return "grammar"
+        case "llama.cpp":
+            return "gbnf"
+        case None:
+            return "json" if can.json_schema else "free"
 
 
 def _ignore(_: Event) -> None:

@@ -30,6 +30,7 @@ from planner.events import (
     Usage,
 )
 from planner.examples import Example
+from planner.forms import PlanForm
 from planner.joiner import Decision, Finish, Joiner, Replan
 from planner.lines import as_line, as_lines
 from planner.policies import CompilerPolicy, Conclusion
@@ -53,6 +54,7 @@ __all__ = [
     "Place",
     "PlanChecker",
     "PlanFinished",
+    "PlanForm",
     "PlanNotice",
     "PlanProblem",
     "PlanReader",

@@ -237,12 +237,6 @@ class ChatVLLM(BaseChatModel):
         kwargs.pop("ls_structured_output_format", None)
         return payload(messages, {**settings, **kwargs, "extra_body": extra}, stop or self.stop)
 
-    async def aowner(self) -> str:
-        """Who the endpoint says owns its model, in small letters: vLLM and llama.cpp give their own names there."""
-        async with self._atranslated():
-            listed = await self._async_client().models.list()
-        return next((str(getattr(entry, "owned_by", "")).lower() for entry in listed.data), "")
-
     async def _aname(self) -> str:
         if self.model is None:
             listed = await self._async_client().models.list()

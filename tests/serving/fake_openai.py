@@ -10,7 +10,8 @@ What it does with a request is said by the last message:
     "request"    the request itself, as JSON
     anything     three words, a finish reason, the usage
 Faults at the start are asked for by environment: FAKE_EXIT, FAKE_PORT_TAKEN_ONCE (a folder).
-So is what it says of itself: FAKE_OWNER (the owner of its model), FAKE_NO_SCHEMA (it refuses schemas).
+So is what it can do: FAKE_CAN names kinds of requests it obeys (grammar, gbnf, choice, schema, tools, logprobs);
+it ignores the others in silence, or refuses schemas with FAKE_NO_SCHEMA.
 """
 
 from __future__ import annotations
@@ -40,8 +41,7 @@ class Handler(BaseHTTPRequestHandler):
         if self.path == "/hung-up":
             self._json(200, {"hung_up": hung_up.acquire(timeout=10)})
         elif self.path == "/v1/models":
-            owner = os.environ.get("FAKE_OWNER", "fake")
-            self._json(200, {"object": "list", "data": [{"id": "fake", "object": "model", "owned_by": owner}]})
+            self._json(200, {"object": "list", "data": [{"id": "fake", "object": "model", "owned_by": "fake"}]})
         else:
             self._json(404, {"detail": "Not Found"})
 
@@ -66,7 +66,8 @@ class Handler(BaseHTTPRequestHandler):
             case _ if body.get("stream"):
                 self._stream(what, body)
             case _:
-                self._json(200, _completion(json.dumps(body) if what == "request" else f"echo: {what}"))
+                answer = _completion(json.dumps(body) if what == "request" else f"echo: {what}")
+                self._json(200, _obeyed(answer, body, os.environ.get("FAKE_CAN", "").split()))
 
     def _stream(self, what: str, body: dict[str, Any]) -> None:
         self.send_response(200)
@@ -142,6 +143,28 @@ def _completion(text: str) -> dict[str, Any]:
     return {
         "id": "1", "object": "chat.completion", "created": 1, "model": "fake", "choices": [choice], "usage": _USAGE,
     }  # fmt: skip
+
+
+def _obeyed(answer: dict[str, Any], body: dict[str, Any], can: list[str]) -> dict[str, Any]:
+    """`answer` under the constraints of the request that the server knows: each allows one answer only."""
+    choice = answer["choices"][0]
+    message = choice["message"]
+    constraint = body.get("structured_outputs", {})
+    if "grammar" in can and "grammar" in constraint:
+        message["content"] = constraint["grammar"].split('"')[1]
+    if "gbnf" in can and "grammar" in body:
+        message["content"] = body["grammar"].split('"')[1]
+    if "choice" in can and "choice" in constraint:
+        message["content"] = constraint["choice"][0]
+    if "schema" in can and "response_format" in body:
+        rules = body["response_format"]["json_schema"]["schema"]["properties"]
+        message["content"] = json.dumps({name: rule["enum"][0] for name, rule in rules.items()})
+    if "tools" in can and "tools" in body:
+        function = {"name": body["tools"][0]["function"]["name"], "arguments": "{}"}
+        message["tool_calls"] = [{"id": "1", "type": "function", "function": function}]
+    if "logprobs" in can and body.get("logprobs"):
+        choice["logprobs"] = {"content": [{"token": "e", "logprob": 0.0, "top_logprobs": []}]}
+    return answer
 
 
 class QuietServer(ThreadingHTTPServer):
