@@ -73,6 +73,10 @@ class Joiner:
         max_tokens: tokens a reply may take where it is not held to a schema, which has bounds of its own.
         reason_first: whether the model writes a short thought before it decides. Costs tokens; lifts small
             models where the results have to be weighed.
+        consistent: whether a wish for further calls is overruled where the same reply answers from every call
+            there was. Small models often say both, and the answer is the better half: decision 0026.
+        consistent: whether a wish for more calls is taken back where the same reply answers from every result
+            there is: small models say both, and the answer is the better half (docs/decisions/0026).
         observe: receives every event.
         clock: monotonic seconds.
     """
@@ -85,6 +89,7 @@ class Joiner:
         preview: int = 8_000,
         max_tokens: int = 1_024,
         reason_first: bool = False,
+        consistent: bool = True,
         observe: PlannerObserver | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -93,6 +98,7 @@ class Joiner:
         self.preview = preview
         self.max_tokens = max_tokens
         self.reason_first = reason_first
+        self.consistent = consistent
         self._observe = observe or ignore
         self._clock = clock
 
@@ -110,15 +116,19 @@ class Joiner:
         results = transcript(rounds, self.tools, budget=self.preview) or "(no calls were made)"
         asked = f"Question: {without_marks(question)}\n\nResults:\n{results}"
         messages: list[BaseMessage] = [SystemMessage(content=self._instructions(final)), HumanMessage(content=asked)]
-        decision, usage = await self._decide(messages, ids_with_value(rounds), final)
+        decision, usage = await self._decide(messages, rounds, final)
         now = self._clock()
         answer, tasks = decision if isinstance(decision, Finish) else (None, ())
         self._observe(Joined(now, answer, tasks, usage, now - began))
         return decision, usage
 
-    async def _decide(self, messages: list[BaseMessage], ids: Sequence[str], final: bool) -> tuple[Decision, Usage]:
+    async def _decide(
+        self, messages: list[BaseMessage], rounds: Sequence[Round], final: bool
+    ) -> tuple[Decision, Usage]:
         from langchain_core.messages import AIMessage, HumanMessage
 
+        ids = ids_with_value(rounds)
+        calls = {task.id for done in rounds for task in done.plan}
         constrained = self._constrained(_schema(ids, final=final, reason_first=self.reason_first))
         usage = Usage()
         trouble = text = ""
@@ -134,7 +144,8 @@ class Joiner:
             else:
                 unknown = [name for name in reply.tasks if name not in ids]
                 if not unknown:
-                    return reply.decision(final, ids), usage
+                    settled = self.consistent and reply.rests_on_all(calls)
+                    return reply.decision(final or settled, ids), usage
                 trouble = f"tasks names {', '.join(unknown)}; those with a result are: {', '.join(ids) or 'none'}"
             messages = [
                 *messages,
@@ -192,6 +203,10 @@ class _Reply(BaseModel):
         if value is None:
             return ""
         return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+    def rests_on_all(self, calls: set[str]) -> bool:
+        """Whether there is an answer, and no call that it has no use for."""
+        return bool(self.answer.strip() and calls) and calls <= set(self.tasks)
 
     def decision(self, final: bool, ids: Sequence[str]) -> Decision:
         if self.action == "replan" and not final:

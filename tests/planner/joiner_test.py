@@ -77,6 +77,37 @@ async def test_a_replan_has_a_reason() -> None:
     assert decision == Replan("the year")
 
 
+BOTH = Round(
+    Plan([Task("1", "search", {"title": "Heat"}), Task("2", "search", {"title": "Ronin"})]),
+    {"1": Finished("170 minutes", 0, 1), "2": Finished("122 minutes", 0, 1)},
+)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("said", "decided"),
+    [
+        ({"tasks": ["1", "2"]}, Finish("Heat", ("1", "2"))),
+        ({"tasks": ["1"]}, Replan("the other")),
+        ({"tasks": ["1", "2"], "answer": " "}, Replan("the other")),
+    ],
+)
+async def test_a_wish_for_more_beside_an_answer_from_every_call_is_overruled(
+    said: dict[str, object], decided: object
+) -> None:
+    text = reply(**{"action": "replan", "answer": "Heat", "reason": "the other", **said})
+    model = ScriptedChatModel(replies=[text, text])
+    assert (await Joiner(model, TOOLS).join("Which?", [BOTH]))[0] == decided
+    assert (await Joiner(model, TOOLS, consistent=False).join("Which?", [BOTH]))[0] == Replan("the other")
+
+
+@pytest.mark.asyncio
+async def test_a_call_that_failed_leaves_the_wish_for_more_standing() -> None:
+    failed = Round(BOTH.plan, {"1": Finished("170 minutes", 0, 1), "2": Failed(OSError("gone"), 0, 1)})
+    model = ScriptedChatModel(replies=[reply(action="replan", answer="Heat", tasks=["1"], reason="the other")])
+    assert (await Joiner(model, TOOLS).join("Which?", [failed]))[0] == Replan("the other")
+
+
 @pytest.mark.asyncio
 async def test_nonsense_is_asked_for_again_with_what_is_wrong() -> None:
     decision, model = await join("Heat, I think.", reply())
