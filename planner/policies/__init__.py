@@ -1,5 +1,18 @@
 """Ways from a question to an answer."""
 
-from planner.policies.compiler import CompilerPolicy, Conclusion, Ending
+from planner.policies.compiler import CompilerPolicy
+from planner.policies.conclusion import Conclusion, Ending, StepPair
+from planner.policies.dfsdt import DfsdtPolicy
+from planner.policies.react import ReactPolicy
+from planner.policies.steps import Step, StepWriter
 
-__all__ = ["CompilerPolicy", "Conclusion", "Ending"]
+__all__ = [
+    "CompilerPolicy",
+    "Conclusion",
+    "DfsdtPolicy",
+    "Ending",
+    "ReactPolicy",
+    "Step",
+    "StepPair",
+    "StepWriter",
+]

@@ -5,19 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Protocol
 
-from executor import Executor, Outcome, Plan, Task
+from executor import Executor, Plan, Task
 from planner.errors import PlannerError
 from planner.events import PlannerObserver, Replanned, TaskReused, Usage, ignore
 from planner.joiner import Finish, Joiner
 from planner.passes.reuse import Reuse
+from planner.policies.conclusion import Conclusion, Ending
 from planner.rounds import Round
 from planner.writer import PlanStream
-
-Ending = Literal["answered", "budget", "no progress", "planning failed"]
-"""Why the search ended; only `answered` is complete."""
 
 
 class Planner(Protocol):
@@ -26,40 +23,6 @@ class Planner(Protocol):
     def plan(self, question: str, *, earlier: Sequence[Round] = (), reason: str = "") -> PlanStream:
         """Streams the tasks of a plan. Ids of earlier rounds are taken."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Conclusion:
-    """How a question ended.
-
-    Attributes:
-        text: the answer, or the best that could be said.
-        evidence: ids of the tasks it rests on.
-        ending: why the search ended there.
-        rounds: every plan with its outcomes.
-        usage: model tokens of planner and joiner.
-    """
-
-    text: str
-    evidence: tuple[str, ...] = ()
-    ending: Ending = "answered"
-    rounds: tuple[Round, ...] = ()
-    usage: Usage = field(default_factory=Usage)
-
-    @property
-    def complete(self) -> bool:
-        """Whether the joiner found that the results answer the question."""
-        return self.ending == "answered"
-
-    @property
-    def plan(self) -> Plan:
-        """The tasks of all rounds as one plan."""
-        return Plan(task for done in self.rounds for task in done.plan)
-
-    @property
-    def outcomes(self) -> dict[str, Outcome]:
-        """How each task of every round ended, by id."""
-        return {name: outcome for done in self.rounds for name, outcome in done.outcomes.items()}
 
 
 class CompilerPolicy:
