@@ -26,6 +26,7 @@ from planner.examples import Example, generic_examples
 from planner.forms import PlanForm, request_options
 from planner.grammar import check_names
 from planner.lines import as_lines
+from planner.passes.speculate import Speculation
 from planner.prompt import correction_prompt, question_prompt, system_prompt
 from planner.reader import END_OF_PLAN, JOIN, PlanReader
 from planner.rounds import Round
@@ -53,6 +54,7 @@ class LLMPlanner:
         thought: whether the model writes one line of thought before its calls.
         corrections: how often the model may correct a plan that cannot be run.
         examples: shown to the model; by default a few that show the form with invented tools.
+        speculation: begins calls before their line is complete, where their tools allow it.
         options: further arguments of the model's `astream`, such as `temperature` or `structured_outputs`.
         preview: characters that results of earlier rounds may take in the prompt, together.
         observe: receives every event.
@@ -73,6 +75,7 @@ class LLMPlanner:
         thought: bool = False,
         corrections: int = 1,
         examples: Sequence[Example] | None = None,
+        speculation: Speculation | None = None,
         options: Mapping[str, Any] | None = None,
         preview: int = 4_000,
         observe: PlannerObserver | None = None,
@@ -88,6 +91,7 @@ class LLMPlanner:
         self.form: PlanForm = form
         self.thought = thought and form != "json"
         self.corrections = corrections
+        self.speculation = speculation
         self.options = dict(options or {})
         self.preview = preview
         self.observe = observe or ignore
@@ -116,6 +120,7 @@ class PlanStream(AsyncIterator[Task]):
     Attributes:
         usage: what the model said the plan took, over all attempts so far.
         text: what the model wrote in the last attempt.
+        reads: ids that the plan's `join($1, …)` names; empty when it reads all.
 
     Raises:
         PlanningFailed: the plan and its correction cannot be run.
@@ -128,6 +133,7 @@ class PlanStream(AsyncIterator[Task]):
 
         self.usage = Usage()
         self.text = ""
+        self.reads: tuple[str, ...] = ()
         self._planner = planner
         self._round = len(earlier)
         known = [task.id for done in earlier for task in done.plan]
@@ -198,7 +204,11 @@ class PlanStream(AsyncIterator[Task]):
                     planner.observe(PlanText(planner.clock(), text))
                     items = reader.feed(text)
                     for item in items:
+                        if planner.speculation is not None and isinstance(item, Task):
+                            planner.speculation.confirm(item)
                         yield item
+                    if planner.speculation is not None:
+                        planner.speculation.guess(reader.guess())
                     if any(isinstance(item, PlanProblem) for item in items):
                         return
                     if reader.overran:
@@ -220,6 +230,7 @@ class PlanStream(AsyncIterator[Task]):
             )
         for item in reader.close():
             yield item
+        self.reads = reader.reads
 
     def _correction(self, problems: Sequence[PlanProblem]) -> list[BaseMessage]:
         """What the model is sent after `problems`; what it wrote well stands as its own turn."""

@@ -9,9 +9,12 @@ from typing import Protocol
 
 from executor import Executor, Plan, Task
 from planner.errors import PlannerError
-from planner.events import PlannerObserver, Replanned, TaskReused, Usage, ignore
+from planner.events import PlannerObserver, PlanRewritten, Replanned, TaskReused, Usage, ignore
 from planner.joiner import Finish, Joiner
+from planner.passes.merge import Merge
+from planner.passes.pipeline import Pipeline
 from planner.passes.reuse import Reuse
+from planner.passes.speculate import Speculation
 from planner.policies.conclusion import Conclusion, Ending
 from planner.rounds import Round
 from planner.writer import PlanStream
@@ -32,6 +35,9 @@ class CompilerPolicy:
         planner: writes the plans.
         executor: runs them, each task as soon as it can.
         joiner: reads the results.
+        pipeline: passes over each plan. Only `merge` works while a plan is being written; with any other, a plan is
+            run when it is complete.
+        speculation: what the planner speculates with; the executor must have been made with its tools.
         max_replans: further rounds after the first. When they are used up, the joiner answers from what there is.
         observe: receives `Replanned` and `TaskReused`; planner, executor and joiner have observers of their own.
         clock: monotonic seconds.
@@ -43,6 +49,8 @@ class CompilerPolicy:
         executor: Executor,
         joiner: Joiner,
         *,
+        pipeline: Pipeline | None = None,
+        speculation: Speculation | None = None,
         max_replans: int = 2,
         observe: PlannerObserver | None = None,
         clock: Callable[[], float] = time.monotonic,
@@ -50,9 +58,14 @@ class CompilerPolicy:
         self.planner = planner
         self.executor = executor
         self.joiner = joiner
+        self.pipeline = pipeline
+        self.speculation = speculation
         self.max_replans = max_replans
         self._observe = observe or ignore
         self._clock = clock
+        # What needs a whole plan; identical calls are merged while it is written.
+        left = [name for name in pipeline.passes if name != "merge"] if pipeline is not None else []
+        self._whole = Pipeline(pipeline.tools, left, seconds=pipeline.seconds) if pipeline and left else None
 
     async def answer(self, question: str) -> Conclusion:
         """Plans, runs and joins until the joiner is content or nothing more can be done.
@@ -61,16 +74,28 @@ class CompilerPolicy:
             PlannerError: there is no first plan, or no usable decision about its results.
             Exception: whatever a model raised, or a tool whose policy is to end the run.
         """
+        if self.speculation is None:
+            return await self._answer(question)
+        async with self.speculation:
+            return await self._answer(question)
+
+    async def _answer(self, question: str) -> Conclusion:
         rounds: list[Round] = []
         usage = Usage()
         reason = ""
         for number in range(self.max_replans + 1):
             reuse = Reuse(rounds)
             stream = self.planner.plan(question, earlier=rounds, reason=reason)
-            written = _Written(stream, reuse, lenient=number > 0, on_reuse=self._on_reuse)
+            written = _Written(stream, reuse, self._merge(), lenient=number > 0, on_reuse=self._on_reuse)
             prior = {name: outcome for done in rounds for name, outcome in done.outcomes.items()}
-            outcomes = await self.executor.run(written.tasks(), prior=prior)
-            rounds.append(Round(Plan(written.given, known=prior), outcomes))
+            if self._whole is None:
+                outcomes = await self.executor.run(written.tasks(), prior=prior)
+                plan = Plan(written.given, known=prior)
+            else:
+                plan = Plan([task async for task in written.tasks()], known=prior)
+                plan = self._whole.apply(plan, reads=stream.reads or None, on_note=self._on_note).plan
+                outcomes = await self.executor.run(plan, prior=prior)
+            rounds.append(Round(plan, outcomes))
             usage += stream.usage
             ending = _ending(number, self.max_replans, reuse, written.error)
             decision, joined = await self.joiner.join(question, rounds, final=ending is not None)
@@ -81,6 +106,13 @@ class CompilerPolicy:
             self._observe(Replanned(self._clock(), reason))
         raise AssertionError("the last round is final, and a final decision finishes")
 
+    def _merge(self) -> Merge | None:
+        merges = self.pipeline is not None and "merge" in self.pipeline.passes
+        return Merge(self.executor.tools) if merges else None
+
+    def _on_note(self, by: str, note: str) -> None:
+        self._observe(PlanRewritten(self._clock(), by, note))
+
     def _on_reuse(self, task: str, earlier: str) -> None:
         self._observe(TaskReused(self._clock(), task, earlier))
 
@@ -89,12 +121,19 @@ class _Written:
     """The tasks of one round on their way to the executor, and what became of their plan."""
 
     def __init__(
-        self, stream: PlanStream, reuse: Reuse, *, lenient: bool, on_reuse: Callable[[str, str], None]
+        self,
+        stream: PlanStream,
+        reuse: Reuse,
+        merge: Merge | None,
+        *,
+        lenient: bool,
+        on_reuse: Callable[[str, str], None],
     ) -> None:
         self.given: list[Task] = []
         self.error: PlannerError | None = None
         self._stream = stream
         self._reuse = reuse
+        self._merge = merge
         self._lenient = lenient
         self._on_reuse = on_reuse
 
@@ -103,6 +142,8 @@ class _Written:
             try:
                 async for task in stream:
                     taken = self._reuse.take(task)
+                    if self._merge is not None and isinstance(taken, Task):
+                        taken = self._merge.take(taken)
                     if isinstance(taken, str):
                         self._on_reuse(task.id, taken)
                     else:
