@@ -15,12 +15,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import anyio
 
 from agentrt import tool
-from agentrt.serving.constraints import strongest_constraint
 from agentrt.tools import Passage, PassageIndex
 from benchmarks.planner.nestful import DATA
 from benchmarks.report import Report
 from executor import Executor, Tool, Toolset
-from planner import CompilerPolicy, Joiner, LLMPlanner
+from planner import CompilerPolicy, Joiner, LLMPlanner, PlanForm
 from planner.policies import Conclusion, ReactPolicy, StepWriter
 
 if TYPE_CHECKING:
@@ -54,7 +53,7 @@ async def against_react(
     report: Report, model: BaseChatModel, name: str, *, sets: Sequence[str], most: int, seconds: float
 ) -> None:
     """Adds a table for each set: accuracy, tokens and time of both, and their ratios with 95% intervals."""
-    form = await strongest_constraint(model)
+    form: PlanForm = "grammar"
 
     async def compiler(case: Case) -> Conclusion:
         planner = LLMPlanner(model, case.tools, form=form, max_tokens=400)

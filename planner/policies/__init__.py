@@ -3,6 +3,7 @@
 from planner.policies.compiler import CompilerPolicy
 from planner.policies.conclusion import Conclusion, Ending, StepPair
 from planner.policies.dfsdt import DfsdtPolicy
+from planner.policies.fallback import Fallback, Policy
 from planner.policies.react import ReactPolicy
 from planner.policies.steps import Step, StepWriter
 
@@ -11,6 +12,8 @@ __all__ = [
     "Conclusion",
     "DfsdtPolicy",
     "Ending",
+    "Fallback",
+    "Policy",
     "ReactPolicy",
     "Step",
     "StepPair",
