@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 from agentrt.errors import UsageError
 from executor import Executor, TaskEvent, TaskStarted, Toolset
 from planner import CompilerPolicy, Joiner, LLMPlanner, PlanForm, PlannerEvent
+from planner.choose import FEW, ToolChooser
 from planner.passes import Pipeline
 from planner.passes.speculate import Speculation
 from planner.policies import DfsdtPolicy, Fallback, Policy, ReactPolicy, StepWriter
@@ -58,6 +59,7 @@ class Setting:
             max_tasks=self.max_tasks,
             max_tokens=self.max_plan_tokens,
             form=self.form,
+            choose=ToolChooser(self.tools) if len(self.tools) > FEW else None,
             speculation=speculation,
             observe=self.observe,
         )
