@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
 import time
 import uuid
-from collections.abc import AsyncGenerator, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Collection, Iterable
 from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
@@ -16,8 +17,9 @@ from anyio.abc import TaskGroup
 
 from agentrt.answer import Answer, Timings, evidence_of
 from agentrt.errors import NotOpen
-from executor import Executor, Plan, TaskEvent, TaskFailed, TaskFinished, TaskStarted, Tool, Toolset
-from planner import CompilerPolicy, Conclusion, Joined, Joiner, LLMPlanner, PlanFinished, PlannerEvent
+from agentrt.policies import MakePolicy, Setting, Way, policy_for
+from executor import Plan, TaskEvent, TaskFailed, TaskFinished, TaskStarted, Tool, Toolset
+from planner import Conclusion, Joined, PlanFinished, PlannerEvent
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -48,6 +50,10 @@ class Runtime:
         model: a catalogue name (`agentrt model list`), a model folder, the base URL of an OpenAI-compatible
             server, or any langchain-core chat model.
         tools: what plans may call.
+        plan: how questions are answered: `compiler` plans, `react` makes one call at a time, `dfsdt` also takes steps
+            back, or a function that makes a policy.
+        passes: passes over plans: merge, prune, fuse, priority. Only `merge` lets calls start while a plan is written.
+        pairs: a file to which preference pairs are added as JSON lines, where the policy finds some.
         max_replans: further plans after the first, when the results do not answer the question.
         max_tasks: tasks a plan may have.
         max_plan_tokens: tokens a plan's text may have.
@@ -64,6 +70,9 @@ class Runtime:
         model: str | Path | BaseChatModel = DEFAULT_MODEL,
         tools: Iterable[Tool] = (),
         *,
+        plan: Way | MakePolicy = "compiler",
+        passes: Collection[str] = ("merge",),
+        pairs: Path | None = None,
         max_replans: int = 2,
         max_tasks: int = 64,
         max_plan_tokens: int = 1_024,
@@ -73,6 +82,9 @@ class Runtime:
     ) -> None:
         self.tools = Toolset(tools)
         self.max_replans = max_replans
+        self.way: Way | MakePolicy = plan
+        self.passes = passes
+        self.pairs = pairs
         self.max_tasks = max_tasks
         self.max_plan_tokens = max_plan_tokens
         self.concurrency = concurrency
@@ -155,30 +167,31 @@ class Runtime:
 
     async def plan(self, question: str, observe: Callable[[Event], None] | None = None) -> Plan:
         """Writes a plan for `question` and runs nothing. Raises PlannerError as `ask` does."""
-        return Plan([task async for task in self._planner(observe).plan(question)])
+        planner = self._setting(observe or _ignore).planner()
+        return Plan([task async for task in planner.plan(question)])
 
-    def _planner(self, observe: Callable[[Event], None] | None) -> LLMPlanner:
-        return LLMPlanner(
-            self.model,
-            self.tools,
-            max_tasks=self.max_tasks,
-            max_tokens=self.max_plan_tokens,
+    def _setting(self, observe: Callable[[Event], None]) -> Setting:
+        return Setting(
+            model=self.model,
+            tools=self.tools,
             form=self._form,
+            passes=self.passes,
+            max_replans=self.max_replans,
+            max_tasks=self.max_tasks,
+            max_plan_tokens=self.max_plan_tokens,
+            concurrency=self.concurrency,
             observe=observe,
         )
 
     async def _answer(self, question: str, observe: Callable[[Event], None]) -> Answer:
         stopwatch = _Stopwatch(observe)
-        watch = stopwatch.see
-        model = self.model
-        policy = CompilerPolicy(
-            self._planner(watch),
-            Executor(self.tools, observe=watch, max_tasks=self.max_tasks, concurrency=self.concurrency),
-            Joiner(model, self.tools, reason_first=True, observe=watch),
-            max_replans=self.max_replans,
-            observe=watch,
-        )
-        return _as_answer(await policy.answer(question), stopwatch.timings())
+        policy = policy_for(self.way, self._setting(stopwatch.see))
+        conclusion = await policy.answer(question)
+        if self.pairs is not None and conclusion.pairs:
+            rows = "".join(json.dumps(pair.to_json(), ensure_ascii=False) + "\n" for pair in conclusion.pairs)
+            async with await anyio.open_file(self.pairs, "a", encoding="utf-8") as file:
+                await file.write(rows)
+        return _as_answer(conclusion, stopwatch.timings())
 
 
 class _Stopwatch:

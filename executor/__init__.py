@@ -48,7 +48,7 @@ from executor.run import Executor, Observer
 from executor.schedule import Closing, Schedule, State
 from executor.settings import ITEM, ElementPolicy, ForEach, TaskOptions
 from executor.signature import JsonSchema, Parameter, Signature
-from executor.tool import Effect, Tool, ToolContext, Toolset
+from executor.tool import Batch, Effect, Tool, ToolContext, Toolset
 
 __all__ = [
     "ITEM",
@@ -58,6 +58,7 @@ __all__ = [
     "ApprovalAsked",
     "ApprovalGiven",
     "ArgumentMismatch",
+    "Batch",
     "Budget",
     "BudgetSpent",
     "CallError",

@@ -178,6 +178,11 @@ class Plan:
         return graph
 
     @property
+    def known(self) -> frozenset[str]:
+        """Ids of an earlier plan's tasks whose results this one may use."""
+        return self._known
+
+    @property
     def digest(self) -> str:
         """SHA-256 (hex) of the plan's JSON form: equal plans have equal digests, on every machine."""
         text = json.dumps(self.to_json(), sort_keys=True, separators=(",", ":"), default=str)

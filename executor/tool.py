@@ -24,6 +24,21 @@ class ToolContext:
     attempt: int = 1
 
 
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A tool that does many calls of another in one, in order: `many(titles=["a", "b"])` for `one("a")`, `one("b")`.
+
+    Attributes:
+        tool: its name.
+        parameter: its parameter that takes the list.
+        of: the parameter of the single call whose values go into the list; the others must be the same for all.
+    """
+
+    tool: str
+    parameter: str
+    of: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tool:
     """A function the planner may call.
@@ -36,6 +51,8 @@ class Tool:
         returns: JSON Schema of the result, where it is known.
         effect: see `Effect`. Nothing is assumed: the default is the careful one.
         validate: turns raw arguments into what `function` takes, or raises ValueError.
+        batch: the tool that makes many of its calls in one, if there is one.
+        speculative: whether a `pure` call may begin while the model is still writing it, and be thrown away.
         timeout: seconds one attempt may take; None for no limit.
         retry: None for a single attempt.
         concurrency: calls of this tool at the same time; None for no limit.
@@ -53,6 +70,8 @@ class Tool:
     returns: JsonSchema | None = None
     effect: Effect = "once"
     validate: Callable[[Mapping[str, object]], dict[str, object]] | None = None
+    batch: Batch | None = None
+    speculative: bool = False
     timeout: float | None = None
     retry: Retry | None = None
     concurrency: int | None = None

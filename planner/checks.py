@@ -100,6 +100,16 @@ class PlanChecker:
             items.append(PlanProblem(refused.place, refused.error))
         return items
 
+    def preview(self, call: Call) -> Task | None:
+        """The task `call` would make, if nothing is wrong with it; nothing is accepted."""
+        highest = self._highest
+        try:
+            return self._task(call, [])
+        except _Refused:
+            return None
+        finally:
+            self._highest = highest
+
     def refuse(self, task_id: str | None) -> None:
         """Notes that the line with this number could not be read."""
         if task_id is not None and task_id not in self._tasks:

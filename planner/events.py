@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from langchain_core.messages import AIMessage
@@ -90,11 +90,27 @@ class PlanFinished(NamedTuple):
 
 
 class TaskReused(NamedTuple):
-    """A replanned call was not made: task `earlier` has its result already."""
+    """A call was not made: task `earlier` has its result, or will have it."""
 
     time: float
     id: str
     earlier: str
+
+
+class PlanRewritten(NamedTuple):
+    """A pass changed the plan; `note` says what it did."""
+
+    time: float
+    by: str
+    note: str
+
+
+class CallSpeculated(NamedTuple):
+    """A call began before its line was complete. `stage` says what became of it since."""
+
+    time: float
+    call: str
+    stage: Literal["begun", "used", "dropped"]
 
 
 class JoinStarted(NamedTuple):
@@ -122,7 +138,17 @@ class Replanned(NamedTuple):
 
 
 PlannerEvent = (
-    PlanStarted | PlanText | PlanWarning | PlanRejected | PlanFinished | TaskReused | JoinStarted | Joined | Replanned
+    PlanStarted
+    | PlanText
+    | PlanWarning
+    | PlanRejected
+    | PlanFinished
+    | TaskReused
+    | PlanRewritten
+    | CallSpeculated
+    | JoinStarted
+    | Joined
+    | Replanned
 )
 
 PlannerObserver = Callable[[PlannerEvent], None]

@@ -18,7 +18,14 @@ PlanForm = Literal["grammar", "gbnf", "json", "free"]
 
 
 def request_options(
-    form: PlanForm, tools: Toolset, *, lines: int, first: int = 1, known: Sequence[str] = (), thought: bool = False
+    form: PlanForm,
+    tools: Toolset,
+    *,
+    lines: int,
+    first: int = 1,
+    known: Sequence[str] = (),
+    thought: bool = False,
+    single: bool = False,
 ) -> dict[str, Any]:
     """Arguments of a chat model's request that hold it to plans over `tools`.
 
@@ -29,6 +36,7 @@ def request_options(
         first: number of the first line.
         known: ids of earlier tasks.
         thought: whether a thought comes first; not for `json`.
+        single: whether there is one call and nothing else.
 
     Raises:
         PlannerError: a tool has a name that cannot be written in a plan.
@@ -40,7 +48,7 @@ def request_options(
             schema = {"name": "plan", "schema": plan_schema(tools, lines=lines), "strict": True}
             return {"response_format": {"type": "json_schema", "json_schema": schema}}
         case _:
-            grammar = plan_grammar(tools, lines=lines, first=first, known=known, thought=thought).text
+            grammar = plan_grammar(tools, lines=lines, first=first, known=known, thought=thought, single=single).text
             if form == "gbnf":
                 return {"extra_body": {"grammar": grammar}}
             return {"structured_outputs": {"grammar": grammar}}

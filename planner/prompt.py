@@ -38,12 +38,20 @@ Never make up a result.
 _THOUGHT = "- Begin with one line that starts with Thought: and says which results are needed, and from which tools."
 
 
-def system_prompt(tools: Toolset, examples: Sequence[Example], *, as_json: bool = False, thought: bool = False) -> str:
+def system_prompt(
+    tools: Toolset,
+    examples: Sequence[Example],
+    *,
+    nearest: Sequence[Example] = (),
+    as_json: bool = False,
+    thought: bool = False,
+) -> str:
     """Instructions, tools and examples: the same for every question about the same tools.
 
     Args:
         tools: those that may be called.
-        examples: shown below the tools.
+        examples: shown below the tools; they show the form.
+        nearest: plans over these very tools for questions like this one.
         as_json: whether plans are written as JSON, not as lines.
         thought: whether a line of thought comes first; examples show it if they have it.
     """
@@ -54,6 +62,9 @@ def system_prompt(tools: Toolset, examples: Sequence[Example], *, as_json: bool 
     if examples:
         parts.append("Examples of the form (their tools do not exist here):")
         parts += [f"Question: {example.question}\n{example.plan}" for example in examples]
+    if nearest:
+        parts.append("Plans for earlier questions:")
+        parts += [f"Question: {without_marks(example.question)}\n{example.plan}" for example in nearest]
     return "\n\n".join(parts)
 
 

@@ -23,7 +23,7 @@ from collections.abc import Iterable
 from enum import Enum
 from typing import NamedTuple
 
-from executor import Plan, Task, Tool, Toolset
+from executor import Plan, Ref, Task, Tool, Toolset
 from planner.checks import Call, Item, PlanChecker
 from planner.errors import InvalidPlan, Place, PlanNotice, PlanProblem, PlanSyntaxError
 from planner.json_calls import JsonCalls, Unreadable
@@ -64,6 +64,7 @@ class PlanReader:
 
     Attributes:
         joined: whether `join()` was read.
+        reads: ids that `join($1, $2)` names; empty for `join()`, which reads all.
         overran: whether there was more text behind it, where that is ignored.
     """
 
@@ -86,6 +87,7 @@ class PlanReader:
         self._problems = 0
         self._in_prose = False
         self.joined = False
+        self.reads: tuple[str, ...] = ()
         self.overran = False
         self._end_place: Place | None = None
 
@@ -110,6 +112,20 @@ class PlanReader:
             if self._problems >= _MAX_PROBLEMS:
                 self._end()
         return items
+
+    def guess(self) -> Task | None:
+        """The call that is still open, as it is if nothing but its closing parenthesis follows."""
+        if self._mode is not _Mode.CALL or self._head[1] == JOIN or not self._call.between_values:
+            return None
+        text = self._buffer + ")"
+        call = CallTokenizer(self._call.start)
+        try:
+            if not call.scan(text, len(text)) or call.end != len(text):
+                return None
+            arguments, _ = read_arguments(text, call)
+        except Misread:
+            return None
+        return self.checker.preview(Call(self._head[0], self._head[1], arguments, Place(self._line, self._column)))
 
     def close(self) -> list[Item]:
         """The text has ended; gives what was still open."""
@@ -237,6 +253,7 @@ class PlanReader:
         self._in_prose = False
         if name == JOIN:
             self.joined = True
+            self.reads += tuple(part.value.task for part in arguments if isinstance(part.value, Ref))
         else:
             self._calls += 1
             places = [self._place(argument.at, end) for argument in arguments]
@@ -333,6 +350,7 @@ class PlanReading(NamedTuple):
     warnings: tuple[PlanNotice, ...]
     problems: tuple[PlanProblem, ...]
     known: frozenset[str] = frozenset()
+    reads: tuple[str, ...] = ()
 
     @property
     def plan(self) -> Plan:
@@ -359,4 +377,5 @@ def read_plan(
         tuple(item for item in items if isinstance(item, PlanNotice)),
         tuple(item for item in items if isinstance(item, PlanProblem)),
         checker.known,
+        reader.reads,
     )

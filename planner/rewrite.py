@@ -30,6 +30,19 @@ def renamed(task: Task, names: Mapping[str, str]) -> Task:
     return replace(task, args=_map_texts(task.args, change, change), after=after)
 
 
+def redirected(task: Task, moved: Mapping[str, Ref]) -> Task:
+    """`task` with every reference to a key of `moved` pointing into its value instead."""
+    if not any(name in moved for name in (*task.needs, *task.mentions)):
+        return task
+
+    def change(part: Ref) -> Ref:
+        to = moved.get(part.task)
+        return part if to is None else Ref(to.task, (*to.path, *part.path))
+
+    after = tuple(dict.fromkeys(moved[name].task if name in moved else name for name in task.after))
+    return replace(task, args=_map_texts(task.args, change, change), after=after)
+
+
 def _map_texts(
     args: Mapping[str, object], inside: Callable[[Ref], Ref | str], whole: Callable[[Ref], Ref] | None = None
 ) -> dict[str, object]:

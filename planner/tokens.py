@@ -106,6 +106,12 @@ class CallTokenizer:
                 return True
         return False
 
+    @property
+    def between_values(self) -> bool:
+        """Whether what was read so far ends behind a value that cannot go on: a text, or a list or object."""
+        ended = self.tokens and self.tokens[-1].kind in (Kind.STRING, Kind.CLOSE)
+        return bool(ended) and len(self._open) == 1 and self._word is None and self._string is None
+
     def unfinished(self, seen: int) -> Misread:
         """What is wrong when the text ends here."""
         if self._string is not None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, cast
 
 from executor import Task, Tool, Toolset
 from executor.refs import render_tree
 from planner.checks import Item, PlanChecker
+from planner.choose import ToolChooser
 from planner.errors import PlannerError, PlanningFailed, PlanProblem, PlanTooLong
 from planner.events import (
     PlanFinished,
@@ -22,10 +23,12 @@ from planner.events import (
     Usage,
     ignore,
 )
+from planner.example_store import ExampleStore
 from planner.examples import Example, generic_examples
 from planner.forms import PlanForm, request_options
 from planner.grammar import check_names
 from planner.lines import as_lines
+from planner.passes.speculate import Speculation
 from planner.prompt import correction_prompt, question_prompt, system_prompt
 from planner.reader import END_OF_PLAN, JOIN, PlanReader
 from planner.rounds import Round
@@ -53,6 +56,10 @@ class LLMPlanner:
         thought: whether the model writes one line of thought before its calls.
         corrections: how often the model may correct a plan that cannot be run.
         examples: shown to the model; by default a few that show the form with invented tools.
+        choose: picks the tools that a question's prompt and grammar carry; without it they carry all.
+        store: examples of earlier plans, of which the nearest are shown as well.
+        called: the name under which `store` keeps this model's examples.
+        speculation: begins calls before their line is complete, where their tools allow it.
         options: further arguments of the model's `astream`, such as `temperature` or `structured_outputs`.
         preview: characters that results of earlier rounds may take in the prompt, together.
         observe: receives every event.
@@ -73,6 +80,10 @@ class LLMPlanner:
         thought: bool = False,
         corrections: int = 1,
         examples: Sequence[Example] | None = None,
+        choose: ToolChooser | None = None,
+        store: ExampleStore | None = None,
+        called: str = "",
+        speculation: Speculation | None = None,
         options: Mapping[str, Any] | None = None,
         preview: int = 4_000,
         observe: PlannerObserver | None = None,
@@ -88,13 +99,29 @@ class LLMPlanner:
         self.form: PlanForm = form
         self.thought = thought and form != "json"
         self.corrections = corrections
+        self.speculation = speculation
         self.options = dict(options or {})
         self.preview = preview
         self.observe = observe or ignore
         self.clock = clock
         as_json = form == "json"
-        shown = generic_examples(self.tools, as_json=as_json) if examples is None else examples
-        self.system = system_prompt(self.tools, shown, as_json=as_json, thought=self.thought)
+        self._choose = choose
+        self._store = store
+        self._called = called
+        self._examples = generic_examples(self.tools, as_json=as_json) if examples is None else tuple(examples)
+        self.system = self._system(self.tools, ())
+
+    def _system(self, tools: Toolset, nearest: Sequence[Example]) -> str:
+        as_json = self.form == "json"
+        return system_prompt(tools, self._examples, nearest=nearest, as_json=as_json, thought=self.thought)
+
+    def view(self, question: str, keep: Collection[str] = ()) -> tuple[Toolset, str]:
+        """The tools and the system prompt for a question. `keep` names tools that must be among them."""
+        if self._choose is None and self._store is None:
+            return self.tools, self.system
+        tools = self.tools if self._choose is None else self._choose.choose(question, keep)
+        nearest = [] if self._store is None else self._store.best(question, self._called, tools=tools)
+        return tools, self._system(tools, nearest)
 
     def plan(self, question: str, *, earlier: Sequence[Round] = (), reason: str = "") -> PlanStream:
         """Starts a plan for `question`; nothing is asked of the model until its tasks are.
@@ -116,6 +143,7 @@ class PlanStream(AsyncIterator[Task]):
     Attributes:
         usage: what the model said the plan took, over all attempts so far.
         text: what the model wrote in the last attempt.
+        reads: ids that the plan's `join($1, …)` names; empty when it reads all.
 
     Raises:
         PlanningFailed: the plan and its correction cannot be run.
@@ -128,6 +156,7 @@ class PlanStream(AsyncIterator[Task]):
 
         self.usage = Usage()
         self.text = ""
+        self.reads: tuple[str, ...] = ()
         self._planner = planner
         self._round = len(earlier)
         known = [task.id for done in earlier for task in done.plan]
@@ -140,7 +169,9 @@ class PlanStream(AsyncIterator[Task]):
             first=self._checker.next_id,
             budget=planner.preview,
         )
-        self._opening: list[BaseMessage] = [SystemMessage(content=planner.system), HumanMessage(content=asked)]
+        called = {task.call for done in earlier for task in done.plan}
+        self._tools, system = planner.view(f"{question} {reason}".strip(), called)
+        self._opening: list[BaseMessage] = [SystemMessage(content=system), HumanMessage(content=asked)]
         self._given = 0
         self._tasks = self._write()
 
@@ -198,7 +229,11 @@ class PlanStream(AsyncIterator[Task]):
                     planner.observe(PlanText(planner.clock(), text))
                     items = reader.feed(text)
                     for item in items:
+                        if planner.speculation is not None and isinstance(item, Task):
+                            planner.speculation.confirm(item)
                         yield item
+                    if planner.speculation is not None:
+                        planner.speculation.guess(reader.guess())
                     if any(isinstance(item, PlanProblem) for item in items):
                         return
                     if reader.overran:
@@ -220,6 +255,7 @@ class PlanStream(AsyncIterator[Task]):
             )
         for item in reader.close():
             yield item
+        self.reads = reader.reads
 
     def _correction(self, problems: Sequence[PlanProblem]) -> list[BaseMessage]:
         """What the model is sent after `problems`; what it wrote well stands as its own turn."""
@@ -241,7 +277,7 @@ class PlanStream(AsyncIterator[Task]):
         known.sort(key=lambda name: (len(name), name))
         held_to = request_options(
             planner.form,
-            planner.tools,
+            self._tools,
             lines=min(planner.max_tasks, _MOST_LINES),
             first=checker.next_id,
             known=known,

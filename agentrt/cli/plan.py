@@ -12,6 +12,7 @@ from agentrt.errors import UsageError
 
 if TYPE_CHECKING:
     from executor import Plan, Tool
+    from planner import PlanReading
 
 
 def plan(
@@ -19,6 +20,9 @@ def plan(
     check: Annotated[
         Path | None, typer.Option("--check", metavar="PLANFILE", help="Read a text plan instead of asking a model.")
     ] = None,
+    passes: Annotated[
+        bool, typer.Option("--passes", help="Show the plan before and after the passes, and what they did.")
+    ] = False,
     model: Model = None,
     tools: Tools = None,
     as_json: AsJson = False,
@@ -26,21 +30,29 @@ def plan(
     """Show the plan for a question, or check a plan file. Nothing is run.
 
     `--check` prints the plan as JSON, or every error with its line and column (exit code 1).
+    With `--passes` either is shown before and after it is rewritten.
 
     Example: `agentrt plan "Which is older, Heat or Alien?" --tools films.jsonl`
 
-    Example: `agentrt plan --check plan.txt --tools tools.py`
+    Example: `agentrt plan --check plan.txt --tools tools.py --passes`
     """
     if (question is None) == (check is None):
         raise UsageError("give either a question or --check PLANFILE, as in `agentrt plan --check plan.txt`")
+    chosen = load(tools)
     if check is not None:
-        _check(check, load(tools))
+        reading = _read(check, chosen)
+        if passes:
+            _show_passes(reading.plan, chosen, reading.reads or None, as_json)
+        else:
+            print_json(reading.plan.to_json())
         return
     import anyio
 
     assert question is not None
-    written = anyio.run(_plan, question, model, load(tools))
-    if as_json:
+    written = anyio.run(_plan, question, model, chosen)
+    if passes:
+        _show_passes(written, chosen, None, as_json)
+    elif as_json:
         print_json(written.to_json())
     else:
         from planner import as_lines
@@ -48,7 +60,25 @@ def plan(
         typer.echo(as_lines(written))
 
 
-def _check(path: Path, tools: list[Tool]) -> None:
+def _show_passes(plan: Plan, tools: list[Tool], reads: tuple[str, ...] | None, as_json: bool) -> None:
+    from executor import Toolset
+    from planner import as_lines
+    from planner.passes import Pipeline
+
+    toolset = Toolset(tools)
+    notes: list[tuple[str, str]] = []
+    done = Pipeline(toolset).apply(plan, reads=reads, on_note=lambda by, note: notes.append((by, note)))
+    if as_json:
+        told = [{"pass": by, "note": note} for by, note in notes]
+        moved = {name: str(ref) for name, ref in done.moved.items()}
+        print_json({"before": plan.to_json(), "after": done.plan.to_json(), "passes": told, "moved": moved})
+        return
+    typer.echo(f"before:\n{as_lines(plan, toolset)}\n\nafter:\n{as_lines(done.plan, toolset)}\n")
+    for by, note in notes or [("passes", "nothing to do")]:
+        typer.echo(f"{by}: {note}")
+
+
+def _read(path: Path, tools: list[Tool]) -> PlanReading:
     from planner import read_plan
 
     try:
@@ -62,7 +92,7 @@ def _check(path: Path, tools: list[Tool]) -> None:
         typer.echo(f"{path}: {problem}", err=True)
     if reading.problems:
         raise typer.Exit(1)
-    print_json(reading.plan.to_json())
+    return reading
 
 
 async def _plan(question: str, model: str | None, tools: list[Tool]) -> Plan:

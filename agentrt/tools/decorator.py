@@ -11,7 +11,7 @@ from typing import Generic, ParamSpec, TypeVar, cast, overload
 from agentrt.tools.docstrings import describe
 from agentrt.tools.errors import SignatureError
 from agentrt.tools.hints import read_hints
-from executor import Effect, FailurePolicy, Retry, Tool
+from executor import Batch, Effect, FailurePolicy, Retry, Tool
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -42,6 +42,8 @@ def tool(
     effect: Effect = "once",
     name: str | None = None,
     description: str | None = None,
+    batch: Batch | None = None,
+    speculative: bool = False,
     timeout: float | None = None,
     retry: Retry | None = None,
     concurrency: int | None = None,
@@ -56,6 +58,8 @@ def tool(
     effect: Effect = "once",
     name: str | None = None,
     description: str | None = None,
+    batch: Batch | None = None,
+    speculative: bool = False,
     timeout: float | None = None,
     retry: Retry | None = None,
     concurrency: int | None = None,
@@ -73,6 +77,8 @@ def tool(
         effect: `pure` only reads, `idempotent` may be repeated, `once` must not; `once` where nothing is said.
         name: what plans call it; the function's own name by default.
         description: instead of the docstring's first paragraph.
+        batch: the tool that makes many of its calls in one.
+        speculative: whether a call may begin while the model still writes it; for `pure` only.
         timeout: seconds one attempt may take.
         retry: when to call again; not for `once`.
         concurrency: calls at the same time.
@@ -86,6 +92,10 @@ def tool(
         called = name or str(getattr(function, "__name__", ""))
         _check_function(function, called)
         check_settings(called, effect, timeout, retry, concurrency)
+        if speculative and effect != "pure":
+            raise SignatureError(
+                called, f"effect {effect!r} must not begin before it is meant; only 'pure' is speculative"
+            )
         text = describe(getattr(function, "__doc__", None) if inspect.isroutine(function) else None)
         hints = read_hints(function, called, text.arguments)
         return FunctionTool(
@@ -96,6 +106,8 @@ def tool(
             returns=hints.returns,
             effect=effect,
             validate=hints.validate,
+            batch=batch,
+            speculative=speculative,
             timeout=timeout,
             retry=retry,
             concurrency=concurrency,

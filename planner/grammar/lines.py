@@ -50,6 +50,7 @@ def plan_grammar(
     known: Sequence[str] = (),
     thought: bool = False,
     least: int = 1,
+    single: bool = False,
     largest: int = LARGEST,
 ) -> PlanGrammar:
     """The grammar of plans over `tools`. Grammars are kept, by tool set and arguments.
@@ -61,17 +62,18 @@ def plan_grammar(
         first: number of the first line.
         known: ids of earlier tasks that every line may refer to.
         thought: whether a one-line thought must come first.
+        single: whether the text is one call and nothing else, not even `join()`.
         least: calls before `join()` may be written; 0 where there are no tools.
         largest: characters the grammar may have. What does not fit is taken from references: see `levels`.
 
     Raises:
         PlannerError: a tool has a name that cannot be written in a plan.
     """
-    key = json.dumps([digest(tools), lines, levels, first, [*known], thought, least, largest])
+    key = json.dumps([digest(tools), lines, levels, first, [*known], thought, least, single, largest])
     if (found := _GRAMMARS.get(key)) is not None:
         _GRAMMARS.move_to_end(key)
         return found
-    made = _GRAMMARS[key] = _build(tools, lines, levels, first, known, thought, least, largest)
+    made = _GRAMMARS[key] = _build(tools, lines, levels, first, known, thought, least, single, largest)
     if len(_GRAMMARS) > _KEPT:
         _GRAMMARS.popitem(last=False)
     return made
@@ -104,6 +106,7 @@ def _build(
     known: Sequence[str],
     thought: bool,
     least: int,
+    single: bool,
     largest: int,
 ) -> PlanGrammar:
     check_names(tools)
@@ -114,11 +117,15 @@ def _build(
     if not tools:
         lines = least = 0
     numbers = [str(first + at) for at in range(lines)]
-    for level in range(min(lines, max(1, levels))):
+    for level in range(1 if single else min(lines, max(1, levels))):
         before = rules.size
         calls.append(_calls(rules, tools, references.at(numbers[:level]), loose))
         if rules.size + (rules.size - before) > largest - 60 * lines:
             break
+    if single and calls and calls[0]:
+        only = f"{literal(f'{first}. ')} {calls[0]}"
+        rules.named("root", f"{_THOUGHT} {only}" if thought else only)
+        return PlanGrammar(rules.text(), 1, 1, tuple(loose))
     # The last line first, because each names the one behind it.
     after = _line(rules, first + lines, None, "", may_end=True)
     for at in reversed(range(lines)):

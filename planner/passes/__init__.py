@@ -1,5 +1,8 @@
 """Rewritings of plans that keep what they compute."""
 
+from planner.passes.merge import Merge
+from planner.passes.pipeline import PASSES, PassName, Pipeline
 from planner.passes.reuse import Reuse
+from planner.passes.rewriting import Rewritten
 
-__all__ = ["Reuse"]
+__all__ = ["PASSES", "Merge", "PassName", "Pipeline", "Reuse", "Rewritten"]

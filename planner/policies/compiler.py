@@ -5,19 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Protocol
 
-from executor import Executor, Outcome, Plan, Task
+from executor import Executor, Plan, Task
 from planner.errors import PlannerError
-from planner.events import PlannerObserver, Replanned, TaskReused, Usage, ignore
+from planner.events import PlannerObserver, PlanRewritten, Replanned, TaskReused, Usage, ignore
 from planner.joiner import Finish, Joiner
+from planner.passes.merge import Merge
+from planner.passes.pipeline import Pipeline
 from planner.passes.reuse import Reuse
+from planner.passes.speculate import Speculation
+from planner.policies.conclusion import Conclusion, Ending
 from planner.rounds import Round
 from planner.writer import PlanStream
-
-Ending = Literal["answered", "budget", "no progress", "planning failed"]
-"""Why the search ended; only `answered` is complete."""
 
 
 class Planner(Protocol):
@@ -28,40 +28,6 @@ class Planner(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Conclusion:
-    """How a question ended.
-
-    Attributes:
-        text: the answer, or the best that could be said.
-        evidence: ids of the tasks it rests on.
-        ending: why the search ended there.
-        rounds: every plan with its outcomes.
-        usage: model tokens of planner and joiner.
-    """
-
-    text: str
-    evidence: tuple[str, ...] = ()
-    ending: Ending = "answered"
-    rounds: tuple[Round, ...] = ()
-    usage: Usage = field(default_factory=Usage)
-
-    @property
-    def complete(self) -> bool:
-        """Whether the joiner found that the results answer the question."""
-        return self.ending == "answered"
-
-    @property
-    def plan(self) -> Plan:
-        """The tasks of all rounds as one plan."""
-        return Plan(task for done in self.rounds for task in done.plan)
-
-    @property
-    def outcomes(self) -> dict[str, Outcome]:
-        """How each task of every round ended, by id."""
-        return {name: outcome for done in self.rounds for name, outcome in done.outcomes.items()}
-
-
 class CompilerPolicy:
     """Answers questions by plans (Kim et al. 2023, arXiv 2312.04511).
 
@@ -69,6 +35,9 @@ class CompilerPolicy:
         planner: writes the plans.
         executor: runs them, each task as soon as it can.
         joiner: reads the results.
+        pipeline: passes over each plan. Only `merge` works while a plan is being written; with any other, a plan is
+            run when it is complete.
+        speculation: what the planner speculates with; the executor must have been made with its tools.
         max_replans: further rounds after the first. When they are used up, the joiner answers from what there is.
         observe: receives `Replanned` and `TaskReused`; planner, executor and joiner have observers of their own.
         clock: monotonic seconds.
@@ -80,6 +49,8 @@ class CompilerPolicy:
         executor: Executor,
         joiner: Joiner,
         *,
+        pipeline: Pipeline | None = None,
+        speculation: Speculation | None = None,
         max_replans: int = 2,
         observe: PlannerObserver | None = None,
         clock: Callable[[], float] = time.monotonic,
@@ -87,9 +58,14 @@ class CompilerPolicy:
         self.planner = planner
         self.executor = executor
         self.joiner = joiner
+        self.pipeline = pipeline
+        self.speculation = speculation
         self.max_replans = max_replans
         self._observe = observe or ignore
         self._clock = clock
+        # What needs a whole plan; identical calls are merged while it is written.
+        left = [name for name in pipeline.passes if name != "merge"] if pipeline is not None else []
+        self._whole = Pipeline(pipeline.tools, left, seconds=pipeline.seconds) if pipeline and left else None
 
     async def answer(self, question: str) -> Conclusion:
         """Plans, runs and joins until the joiner is content or nothing more can be done.
@@ -98,16 +74,28 @@ class CompilerPolicy:
             PlannerError: there is no first plan, or no usable decision about its results.
             Exception: whatever a model raised, or a tool whose policy is to end the run.
         """
+        if self.speculation is None:
+            return await self._answer(question)
+        async with self.speculation:
+            return await self._answer(question)
+
+    async def _answer(self, question: str) -> Conclusion:
         rounds: list[Round] = []
         usage = Usage()
         reason = ""
         for number in range(self.max_replans + 1):
             reuse = Reuse(rounds)
             stream = self.planner.plan(question, earlier=rounds, reason=reason)
-            written = _Written(stream, reuse, lenient=number > 0, on_reuse=self._on_reuse)
+            written = _Written(stream, reuse, self._merge(), lenient=number > 0, on_reuse=self._on_reuse)
             prior = {name: outcome for done in rounds for name, outcome in done.outcomes.items()}
-            outcomes = await self.executor.run(written.tasks(), prior=prior)
-            rounds.append(Round(Plan(written.given, known=prior), outcomes))
+            if self._whole is None:
+                outcomes = await self.executor.run(written.tasks(), prior=prior)
+                plan = Plan(written.given, known=prior)
+            else:
+                plan = Plan([task async for task in written.tasks()], known=prior)
+                plan = self._whole.apply(plan, reads=stream.reads or None, on_note=self._on_note).plan
+                outcomes = await self.executor.run(plan, prior=prior)
+            rounds.append(Round(plan, outcomes))
             usage += stream.usage
             ending = _ending(number, self.max_replans, reuse, written.error)
             decision, joined = await self.joiner.join(question, rounds, final=ending is not None)
@@ -118,6 +106,13 @@ class CompilerPolicy:
             self._observe(Replanned(self._clock(), reason))
         raise AssertionError("the last round is final, and a final decision finishes")
 
+    def _merge(self) -> Merge | None:
+        merges = self.pipeline is not None and "merge" in self.pipeline.passes
+        return Merge(self.executor.tools) if merges else None
+
+    def _on_note(self, by: str, note: str) -> None:
+        self._observe(PlanRewritten(self._clock(), by, note))
+
     def _on_reuse(self, task: str, earlier: str) -> None:
         self._observe(TaskReused(self._clock(), task, earlier))
 
@@ -126,12 +121,19 @@ class _Written:
     """The tasks of one round on their way to the executor, and what became of their plan."""
 
     def __init__(
-        self, stream: PlanStream, reuse: Reuse, *, lenient: bool, on_reuse: Callable[[str, str], None]
+        self,
+        stream: PlanStream,
+        reuse: Reuse,
+        merge: Merge | None,
+        *,
+        lenient: bool,
+        on_reuse: Callable[[str, str], None],
     ) -> None:
         self.given: list[Task] = []
         self.error: PlannerError | None = None
         self._stream = stream
         self._reuse = reuse
+        self._merge = merge
         self._lenient = lenient
         self._on_reuse = on_reuse
 
@@ -140,6 +142,8 @@ class _Written:
             try:
                 async for task in stream:
                     taken = self._reuse.take(task)
+                    if self._merge is not None and isinstance(taken, Task):
+                        taken = self._merge.take(taken)
                     if isinstance(taken, str):
                         self._on_reuse(task.id, taken)
                     else:

@@ -49,6 +49,19 @@ def test_every_command_has_help_with_an_example_and_json(command: str, folder: P
     assert "--json" in done.stdout
 
 
+def test_a_plan_before_and_after_its_passes(folder: Path) -> None:
+    (folder / "plan.txt").write_text('1. search("a")\n2. search("a")\n3. search($2)\n4. search("b")\n5. join($3)\n')
+    done = agentrt("plan", "--check", "plan.txt", "--tools", "tools.py", "--passes", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    before, _, after = done.stdout.partition("after:\n")
+    assert before.count("search") == 4
+    assert after == '1. search("a")\n3. search($1)\n\n' + (
+        "merge: task 2 makes the same call as 1\nprune: nobody reads the result of task 4\n"
+    )
+    told = agentrt("plan", "--check", "plan.txt", "--tools", "tools.py", "--passes", "--json", cwd=folder)
+    assert json.loads(told.stdout)["moved"] == {"2": "${1}"}
+
+
 def test_a_good_plan_is_printed_as_json(folder: Path) -> None:
     (folder / "plan.txt").write_text('1. search("Ed Wood")\n2. search($1)\n3. join()\n')
     done = agentrt("plan", "--check", "plan.txt", "--tools", "tools.py", cwd=folder)

@@ -151,7 +151,7 @@ async def test_leaving_the_runtime_cancels_what_runs() -> None:
 
 @pytest.mark.asyncio
 async def test_a_model_that_answers_nonsense_twice_is_one_clear_error() -> None:
-    model = ScriptedChatModel(replies=["No idea, sorry.", "Still none."])
+    model = ScriptedChatModel(replies=["No idea, sorry.", "Still none.", "Nor one step.", "Really not."])
     async with Runtime(model, [search]) as rt:
         with pytest.raises(PlannerError, match="twice"):
             await rt.ask("Same nationality?")

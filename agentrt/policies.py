@@ -1,0 +1,117 @@
+"""From the name of a way to answer questions to the policy that goes it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, get_args
+
+from agentrt.errors import UsageError
+from executor import Executor, TaskEvent, TaskStarted, Toolset
+from planner import CompilerPolicy, Joiner, LLMPlanner, PlanForm, PlannerEvent
+from planner.choose import FEW, ToolChooser
+from planner.passes import Pipeline
+from planner.passes.speculate import Speculation
+from planner.policies import DfsdtPolicy, Fallback, Policy, ReactPolicy, StepWriter
+
+if TYPE_CHECKING:
+    from langchain_core.language_models import BaseChatModel
+
+Way = Literal["compiler", "react", "dfsdt"]
+"""`compiler` plans, runs and joins; `react` makes one call at a time; `dfsdt` also takes steps back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What a policy is made from.
+
+    Attributes:
+        model: an open chat model.
+        tools: what may be called.
+        form: how the model is held to the form of plans and calls.
+        passes: names of the passes over plans.
+        max_replans: further plans after the first.
+        max_tasks: tasks a plan may have.
+        max_plan_tokens: tokens a plan's text may have.
+        concurrency: calls at the same time; None for no limit.
+        observe: receives every event.
+    """
+
+    model: BaseChatModel
+    tools: Toolset
+    form: PlanForm
+    passes: Collection[str]
+    max_replans: int
+    max_tasks: int
+    max_plan_tokens: int
+    concurrency: int | None
+    observe: Callable[[PlannerEvent | TaskEvent], None]
+
+    def executor(self) -> Executor:
+        """An executor for one question."""
+        return Executor(self.tools, observe=self.observe, max_tasks=self.max_tasks, concurrency=self.concurrency)
+
+    def planner(self, speculation: Speculation | None = None) -> LLMPlanner:
+        """What writes plans."""
+        return LLMPlanner(
+            self.model,
+            self.tools,
+            max_tasks=self.max_tasks,
+            max_tokens=self.max_plan_tokens,
+            form=self.form,
+            choose=ToolChooser(self.tools) if len(self.tools) > FEW else None,
+            speculation=speculation,
+            observe=self.observe,
+        )
+
+
+MakePolicy = Callable[[Setting], Policy]
+
+
+def policy_for(way: Way | MakePolicy, setting: Setting) -> Policy:
+    """The policy for one question.
+
+    Raises:
+        UsageError: there is no way of that name.
+    """
+    if callable(way):
+        return way(setting)
+    if way == "compiler":
+        return _compiler(setting)
+    if way == "react":
+        return _react(setting, setting.executor())
+    if way != "dfsdt":
+        raise UsageError(f"there is no way {way!r} to answer; there are: {', '.join(get_args(Way))}")
+    writer = StepWriter(setting.model, setting.tools, form=setting.form, backwards=True, observe=setting.observe)
+    return DfsdtPolicy(writer, setting.executor(), observe=setting.observe)
+
+
+def _compiler(setting: Setting) -> Policy:
+    """Plans first; one call at a time where there is no plan and nothing has been done yet."""
+    touched = False
+
+    def watch(event: PlannerEvent | TaskEvent) -> None:
+        nonlocal touched
+        touched = touched or isinstance(event, TaskStarted)
+        setting.observe(event)
+
+    speculation = None
+    if any(tool.speculative for tool in setting.tools.values()):
+        speculation = Speculation(setting.tools, observe=setting.observe)
+    tools = setting.tools if speculation is None else speculation.tools
+    executor = Executor(tools, observe=watch, max_tasks=setting.max_tasks, concurrency=setting.concurrency)
+    compiler = CompilerPolicy(
+        setting.planner(speculation),
+        executor,
+        Joiner(setting.model, setting.tools, reason_first=True, observe=setting.observe),
+        pipeline=Pipeline(setting.tools, setting.passes),
+        speculation=speculation,
+        max_replans=setting.max_replans,
+        observe=setting.observe,
+    )
+    return Fallback(compiler, _react(setting, executor), untouched=lambda: not touched, observe=setting.observe)
+
+
+def _react(setting: Setting, executor: Executor) -> ReactPolicy:
+    writer = StepWriter(setting.model, setting.tools, form=setting.form, observe=setting.observe)
+    return ReactPolicy(writer, executor, observe=setting.observe)

@@ -1,0 +1,229 @@
+"""Questions answered by plans and by ReAct: the same model, server, tools and simulated latency, in one run."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+import re
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from statistics import fmean, median
+from typing import TYPE_CHECKING, NamedTuple
+
+import anyio
+
+from agentrt import tool
+from agentrt.tools import Passage, PassageIndex
+from benchmarks.planner.nestful import DATA
+from benchmarks.report import Report
+from executor import Executor, Tool, Toolset
+from planner import CompilerPolicy, Joiner, LLMPlanner, PlanForm
+from planner.policies import Conclusion, ReactPolicy, StepWriter
+
+if TYPE_CHECKING:
+    from langchain_core.language_models import BaseChatModel
+
+LATENCY = 0.5
+SPREAD = 0.5
+"""A call takes a log-normal time: its median in seconds, and the deviation of its logarithm."""
+PUBLISHED = {"HotpotQA": (1.80, 3.37), "Movie": (3.74, 6.73)}
+"""LLMCompiler against ReAct (arXiv 2312.04511): times faster, and times cheaper."""
+
+
+class Case(NamedTuple):
+    """A question, its answer, and the tools."""
+
+    question: str
+    answer: str
+    tools: Toolset
+
+
+class Run(NamedTuple):
+    """One question under one policy."""
+
+    right: bool
+    seconds: float
+    tokens: int
+    calls: int
+
+
+async def against_react(
+    report: Report, model: BaseChatModel, name: str, *, sets: Sequence[str], most: int, seconds: float
+) -> None:
+    """Adds a table for each set: accuracy, tokens and time of both, and their ratios with 95% intervals."""
+    form: PlanForm = "grammar"
+
+    async def compiler(case: Case) -> Conclusion:
+        planner = LLMPlanner(model, case.tools, form=form, max_tokens=400)
+        joiner = Joiner(model, case.tools, reason_first=True)
+        return await CompilerPolicy(planner, Executor(case.tools), joiner, max_replans=1).answer(case.question)
+
+    async def react(case: Case) -> Conclusion:
+        writer = StepWriter(model, case.tools, form=form, max_tokens=200)
+        return await ReactPolicy(writer, Executor(case.tools), max_steps=12).answer(case.question)
+
+    for which in sets:
+        runs = await _alternate(_CASES[which](), compiler, react, most, seconds / len(sets))
+        _report(report, which, name, form, runs)
+
+
+async def _alternate(
+    cases: Sequence[Case],
+    compiler: Callable[[Case], Awaitable[Conclusion]],
+    react: Callable[[Case], Awaitable[Conclusion]],
+    most: int,
+    seconds: float,
+) -> list[tuple[Run, Run]]:
+    until = time.monotonic() + seconds
+    done: list[tuple[Run, Run]] = []
+    for at, case in enumerate(cases[:most]):
+        if done and time.monotonic() > until:
+            break
+        if at == 0:  # the first request of each kind brings its grammar and its prompt to the server
+            await _timed(compiler, case)
+            await _timed(react, case)
+        if at % 2:
+            second = await _timed(react, case)
+            done.append((await _timed(compiler, case), second))
+        else:
+            first = await _timed(compiler, case)
+            done.append((first, await _timed(react, case)))
+    return done
+
+
+async def _timed(policy: Callable[[Case], Awaitable[Conclusion]], case: Case) -> Run:
+    began = time.monotonic()
+    try:
+        conclusion = await policy(case)
+    except Exception as error:
+        return Run(False, time.monotonic() - began, 0, 0) if "Planner" in str(type(error).__mro__) else _again(error)
+    spent = conclusion.usage
+    right = _normal(case.answer) in _normal(conclusion.text)
+    return Run(right, time.monotonic() - began, spent.input_tokens + spent.output_tokens, len(conclusion.plan))
+
+
+def _again(error: Exception) -> Run:
+    raise error
+
+
+def _report(report: Report, which: str, name: str, form: str, runs: Sequence[tuple[Run, Run]]) -> None:
+    ours, theirs = [first for first, _ in runs], [second for _, second in runs]
+    columns = ["policy", "right", "model tokens", "s (mean)", "s (median)", "calls"]
+    rows = [[label, *_row(found)] for label, found in (("compiler", ours), ("ReAct", theirs))]
+    report.table(f"{which}, {name}, {len(runs)} questions", columns, rows)
+    faster, cheaper = PUBLISHED[which]
+    for what, target, of in (
+        ("faster", faster, lambda run: run.seconds),
+        ("fewer tokens", cheaper, lambda run: float(run.tokens)),
+    ):
+        pairs = [(of(second), of(first)) for first, second in runs]
+        low, high = _interval(pairs)
+        report.add(f"{which}, {name}: {what} than ReAct", _ratio(pairs), unit="x", target=target, better="higher")
+        report.note(f"{which}, {name}: {what}, 95% interval over questions {low:.2f} to {high:.2f}.")
+    gain = fmean(run.right for run in ours) - fmean(run.right for run in theirs)
+    report.add(f"{which}, {name}: accuracy above ReAct", 100 * gain, unit="points", target=0, better="higher")
+    report.note(
+        f"{which}: tool calls sleep for a log-normal time (median {LATENCY} s, the same call the same time for both); "
+        f"form {form}; one question at a time, who goes first alternates."
+    )
+
+
+def _row(runs: Sequence[Run]) -> list[str | int | float | None]:
+    return [
+        f"{sum(run.right for run in runs)}/{len(runs)}",
+        round(fmean(run.tokens for run in runs)),
+        round(fmean(run.seconds for run in runs), 2),
+        round(median(run.seconds for run in runs), 2),
+        round(fmean(run.calls for run in runs), 2),
+    ]
+
+
+def _ratio(pairs: Sequence[tuple[float, float]]) -> float:
+    below = sum(second for _, second in pairs)
+    return sum(first for first, _ in pairs) / below if below else math.nan
+
+
+def _interval(pairs: Sequence[tuple[float, float]], draws: int = 2_000) -> tuple[float, float]:
+    """A bootstrap interval over questions."""
+    chance = random.Random(0)
+    found = sorted(_ratio(chance.choices(pairs, k=len(pairs))) for _ in range(draws))
+    return found[int(0.025 * draws)], found[int(0.975 * draws)]
+
+
+def slow(text: str) -> float:
+    """Seconds that a call with this argument takes."""
+    return LATENCY * math.exp(random.Random(text).gauss(0, SPREAD))
+
+
+def _hotpot() -> list[Case]:
+    questions = json.loads((DATA / "hotpot_gold_plans.json").read_text(encoding="utf-8"))
+    texts = {title: text for item in questions for title, text in {**item["distractors"], **item["passages"]}.items()}
+    index = PassageIndex(Passage(title=title, text=text, source="HotpotQA") for title, text in texts.items())
+    tools = Toolset([_search(index)])
+    return [Case(item["question"], item["answer"], tools) for item in questions]
+
+
+def _search(index: PassageIndex) -> Tool:
+    @tool(effect="pure")
+    async def search(query: str) -> str:
+        """Finds the passage about a person, place, work or thing.
+
+        Args:
+            query: a name, as an encyclopedia would title it
+        """
+        await anyio.sleep(slow(query))
+        found = index.search(query, 1)
+        return f"{found[0].title}: {found[0].text}" if found else "nothing was found"
+
+    return search
+
+
+def _movies() -> list[Case]:
+    about = _film_facts()
+    cases: list[Case] = []
+    for item in json.loads((DATA / "movie_recommendations_formatted.json").read_text(encoding="utf-8")):
+        asked, _, options = item["question"].partition("\nOptions:\n")
+        titles = [*asked.removeprefix("Find a movie similar to ").split(", "), *options.strip().split("\n")]
+        if all(_normal(title) in about for title in titles):
+            cases.append(Case(item["question"].strip(), item["answer"], Toolset([_film(about)])))
+    return cases
+
+
+def _film(about: dict[str, str]) -> Tool:
+    @tool(effect="pure")
+    async def film(title: str) -> str:
+        """Tells genre, year, director and key words of a film. To recommend one, look up every film and option.
+
+        Args:
+            title: one film's title
+        """
+        await anyio.sleep(slow(title))
+        return about.get(_normal(title), "nothing is known about this film")
+
+    return film
+
+
+def _film_facts() -> dict[str, str]:
+    """What WikiMovies' triples (CC BY 3.0) say of each film, on one line."""
+    import pyarrow.parquet as parquet
+
+    path = Path(DATA).parent / "kg" / "metaqa_kb.parquet"
+    told: dict[str, dict[str, list[str]]] = {}
+    for row in parquet.read_table(path).to_pylist():
+        told.setdefault(row["head"], {}).setdefault(row["relation"], []).append(row["tail"])
+    wanted = (("has_genre", "genre"), ("release_year", "year"), ("directed_by", "director"), ("has_tags", "about"))
+    return {
+        _normal(title): f"{title}: "
+        + "; ".join(f"{label} {', '.join(has[key][:4])}" for key, label in wanted if key in has)
+        for title, has in told.items()
+    }
+
+
+def _normal(text: str) -> str:
+    text = re.sub(r"[^a-z0-9 ]", "", text.lower().replace(", the", ""))
+    return re.sub(r"\b(a|an|the)\b", " ", text).replace("  ", " ").strip()
+
+
+_CASES: dict[str, Callable[[], list[Case]]] = {"HotpotQA": _hotpot, "Movie": _movies}
