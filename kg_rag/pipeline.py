@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from anyio import to_thread
@@ -22,6 +22,8 @@ from kg_rag.retrieval.neighbourhood import Neighbourhood
 from kg_rag.retrieval.port import GraphRetriever, Query, Retrieved
 from kg_rag.store.filters import EdgeFilter
 from kg_rag.store.local import LocalGraph, open_graph
+
+_BESIDE = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +105,13 @@ class KnowledgeGraphRAG:
         found = tuple(self.finder.find(question) if links is None else links)
         query = Query(question, found, self.where)
         retrieved = self.retriever.retrieve(self.graph, query)
-        context = self.builder.build(self.graph, question, retrieved)
-        return Found(question, found, retrieved, context, tuple(absences(self.graph, query)))
+        absent = tuple(absences(self.graph, query))
+        builder = self.builder
+        if absent and not retrieved.direct:
+            # Nothing says what was asked: a few lines show what there is instead.
+            builder = replace(builder, considered=min(builder.considered, _BESIDE))
+        context = builder.build(self.graph, question, retrieved, absent)
+        return Found(question, found, retrieved, context, absent)
 
     async def ask(
         self,

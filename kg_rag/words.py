@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from typing import NamedTuple
 
 # Letters and digits, joined by an apostrophe; or a run of other signs that stands alone, since films are called "$".
@@ -41,6 +42,15 @@ def fold(text: str) -> str:
 def words(text: str) -> list[Word]:
     """The words of a text in order, with their places in it."""
     return [Word(fold(match.group()), match.start(), match.end()) for match in _WORD.finditer(text)]
+
+
+def list_markers(question: str, tokens: Sequence[Word]) -> set[int]:
+    """Which words number the options of a question: `1. ` and `2. ` and so on, which are part of no name."""
+    found: list[int] = []
+    for at, word in enumerate(tokens):
+        if word.text == str(len(found) + 1) and question[word.end : word.end + 2] in (". ", ") "):
+            found.append(at)
+    return set(found) if len(found) > 1 else set()
 
 
 def normalise(text: str) -> str:

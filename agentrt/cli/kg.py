@@ -9,7 +9,6 @@ import typer
 
 from agentrt.cli import kg_build
 from agentrt.cli.kg_show import (
-    OPEN_GRAPH,
     AsJson,
     Budget,
     Dot,
@@ -29,6 +28,7 @@ from agentrt.cli.kg_show import (
     table,
 )
 from agentrt.errors import UsageError
+from agentrt.tools.knowledge_graph import OPEN_GRAPH
 
 if TYPE_CHECKING:
     from kg_rag import KnowledgeGraphRAG

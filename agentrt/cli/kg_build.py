@@ -9,10 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from agentrt.cli.kg_show import (
-    OPEN_GRAPH,
     AsJson,
     Graph,
-    graph_home,
     opened,
     print_json,
     progress,
@@ -21,6 +19,7 @@ from agentrt.cli.kg_show import (
     table,
 )
 from agentrt.errors import UsageError
+from agentrt.tools.knowledge_graph import OPEN_GRAPH, graph_home
 
 if TYPE_CHECKING:
     from kg_rag.store.sources.port import GraphSource

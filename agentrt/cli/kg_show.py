@@ -15,8 +15,6 @@ from agentrt.errors import UsageError
 if TYPE_CHECKING:
     from kg_rag import EdgeFilter, LocalGraph, Schema
 
-OPEN_GRAPH = "hetionet-open"
-
 Graph = Annotated[str, typer.Option("--graph", "-g", help="A graph's folder, or the name of one that was built.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 Dot = Annotated[bool, typer.Option("--dot", help="Print Graphviz DOT.")]
@@ -32,41 +30,14 @@ Limit = Annotated[int, typer.Option(min=1, help="Show at most this many.")]
 Budget = Annotated[int, typer.Option(min=16, help="Most tokens of the evidence.")]
 
 
-def graph_home(name: str) -> Path:
-    """Where a graph lies: a path as it is written, a bare name under the cache folder."""
-    from agentrt.serving.home import home
-
-    if Path(name).name != name or Path(name).is_dir():
-        return Path(name)
-    return home() / "graphs" / name
-
-
 def opened(name: str) -> LocalGraph:
-    """An open graph; the one that ships with the examples is built on first use, and again where it cannot be read."""
-    from kg_rag import open_graph
-    from kg_rag.errors import GraphError
+    """An open graph, by name or folder."""
+    from agentrt.tools.knowledge_graph import open_named
 
-    path = graph_home(name)
-    if name != OPEN_GRAPH or path == Path(name):
-        return open_graph(path)
     try:
-        return open_graph(path)
-    except GraphError:
-        # Not built yet, half built, or built by another version: its sources are here.
-        _build_open_graph(path)
-        return open_graph(path)
-
-
-def _build_open_graph(path: Path) -> None:
-    from kg_rag import Tables, build_graph
-
-    folder = Path(__file__).resolve().parents[2] / "examples" / "data" / "kg"
-    if not folder.is_dir():
-        raise UsageError(f"{OPEN_GRAPH} ships with the examples, which are not here; name another --graph")
-    typer.echo(f"building {OPEN_GRAPH} once, into {path}", err=True)
-    schema = schema_from(folder / "hetionet.schema.json")
-    tables = Tables(folder / f"{OPEN_GRAPH}-edges.parquet", folder / f"{OPEN_GRAPH}-nodes.parquet", schema=schema)
-    build_graph(tables, path, version="1.0", progress=progress)
+        return open_named(name, progress=progress)
+    finally:
+        progress_done()
 
 
 def schema_from(path: Path) -> Schema:

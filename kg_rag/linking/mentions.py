@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from kg_rag.linking.linker import Candidate, Link, Linker
-from kg_rag.words import FUNCTION_WORDS, Word, fold, normalise, words
+from kg_rag.words import FUNCTION_WORDS, Word, fold, list_markers, normalise, words
 
 _LONGEST = 20
 _SPANS_TRIED = 8
@@ -48,8 +48,11 @@ class MentionFinder:
 
     def _dictionary(self, question: str, tokens: Sequence[Word]) -> list[Link]:
         spans: dict[tuple[int, int], str] = {}
+        markers = list_markers(question, tokens)
         for first in range(len(tokens)):
             for last in range(first + 1, min(first + _LONGEST, len(tokens)) + 1):
+                if last - 1 in markers:
+                    break
                 spans[first, last] = " ".join(word.text for word in tokens[first:last])
         entries = self.linker.index.exact(list(dict.fromkeys(spans.values())))
         chosen: list[Link] = []

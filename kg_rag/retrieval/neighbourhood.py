@@ -6,7 +6,7 @@ import numpy as np
 
 from kg_rag.embedding import Embedder
 from kg_rag.retrieval.port import GraphRetriever, Query, Retrieved
-from kg_rag.retrieval.relevance import relation_scores
+from kg_rag.retrieval.relevance import asked_for, relation_scores
 from kg_rag.store.port import GraphStore
 
 _BOTH_ENDS = 1.0
@@ -37,6 +37,7 @@ class Neighbourhood(GraphRetriever):
             return Retrieved.ranked(found.edges, np.ones(len(found.edges)))
         fit = relation_scores(query.text, store.types, store.schema, self._embedder)
         scores = fit[found.labels // 2]
+        wanted = np.isin(found.labels // 2, asked_for(fit))
         # How many different mentions a neighbour touches, by an edge type that fits: pairs are counted once.
         pairs = np.unique(np.stack([found.neighbours, found.origins, found.labels // 2]), axis=1)
         groups, members = np.unique(pairs[[0, 2]], axis=1, return_counts=True)
@@ -49,4 +50,7 @@ class Neighbourhood(GraphRetriever):
             scores = scores + _COMMON * (1 - 1 / np.array(touched))
         joined = np.isin(found.neighbours, np.array(seeds, np.int64))
         scores = scores + _BOTH_ENDS * joined
-        return Retrieved.ranked(found.edges, scores)
+        # Direct are edges of the types asked for: those that join mentioned nodes, or else lead to a common neighbour.
+        near = (wanted & joined, wanted & (scores > fit[found.labels // 2]), wanted)
+        direct = scores[next((one for one in near if one.any()), wanted)]
+        return Retrieved.ranked(found.edges, scores, float(direct.min()) if len(direct) else np.inf)

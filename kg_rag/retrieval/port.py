@@ -37,21 +37,24 @@ class Retrieved:
         scores: one an edge, falling.
         walks: the walks the edges come from, where retrieval went along walks.
         answers: nodes that answer the question by themselves, best first, where retrieval can tell.
+        direct: how many of the first edges say themselves what is asked; None where retrieval cannot tell.
     """
 
     edges: Indices
     scores: Scores
     walks: Sequence[Walk] = ()
     answers: Sequence[int] = ()
+    direct: int | None = None
 
     @classmethod
-    def ranked(cls, edges: Indices, scores: Scores) -> Retrieved:
-        """Edges with scores in any order, repeated ones under their best score."""
+    def ranked(cls, edges: Indices, scores: Scores, direct_from: float = np.inf) -> Retrieved:
+        """Edges with scores in any order, repeated ones under their best score; `direct` from a score on."""
         order = np.lexsort((edges, -scores))
         edges, scores = edges[order], scores[order]
         _, first = np.unique(edges, return_index=True)
         first.sort()
-        return cls(edges[first], scores[first])
+        direct = int(np.count_nonzero(scores[first] >= direct_from))
+        return cls(edges[first], scores[first], direct=direct or None)
 
     @classmethod
     def nothing(cls) -> Retrieved:

@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 
 from kg_rag.embedding import Embedder
-from kg_rag.graph import Relation, Schema, Scores
+from kg_rag.graph import Indices, Relation, Schema, Scores
 from kg_rag.words import FUNCTION_WORDS, words
 
 _SUFFIXES = (
@@ -29,6 +29,10 @@ _SUFFIXES = (
     "e",
     "y",
 )
+
+
+_ASKED_FOR = 0.5
+_AS_LIKELY = 0.05
 
 
 @lru_cache(maxsize=50_000)
@@ -65,6 +69,13 @@ def relation_scores(question: str, types: Sequence[str], schema: Schema, embedde
         vectors = embedder.embed([question, *(schema.relation(name).label for name in types)])
         scores = np.maximum(scores, 0.5 * np.clip(vectors[1:] @ vectors[0], 0, 1))
     return scores
+
+
+def asked_for(fit: Scores) -> Indices:
+    """The edge types whose own words a question uses: those that fit best, where any does; else none."""
+    if not len(fit) or fit.max() < _ASKED_FOR:
+        return np.zeros(0, np.int64)
+    return np.flatnonzero(fit >= fit.max() - _AS_LIKELY)
 
 
 def _phrases(relation: Relation) -> list[frozenset[str]]:

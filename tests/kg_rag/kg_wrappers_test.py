@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,6 +16,7 @@ from typer.testing import CliRunner
 from agentrt.cli.kg import app
 from agentrt.cli.kg_show import schema_from
 from agentrt.errors import UsageError
+from agentrt.tools import ToolLoadError, load_tools
 from agentrt.tools.knowledge_graph import knowledge_graph
 
 
@@ -26,8 +29,30 @@ def run(*arguments: str) -> str:
 def test_the_tool_is_pure_and_gives_evidence(small_path: Path) -> None:
     tool = knowledge_graph(small_path)
     assert tool.effect == "pure"
-    assert tool.function(question="What does Loxapine bind?").startswith("[E1] Loxapine binds HTR2C.")
-    assert "nothing" in tool.function(question="quantum chromodynamics")
+    found = tool.function(question="What does Loxapine bind?")
+    assert found.text.startswith("[E1] Loxapine binds HTR2C.")
+    assert (found.title, found.names) == ("small", ["HTR2C"])
+    assert found.source.startswith("1, ")
+    nothing = tool.function(question="quantum chromodynamics")
+    assert "nothing" in nothing.text
+    assert nothing.names == []
+
+
+def test_the_command_line_takes_a_graph_as_a_tool(small_path: Path, tmp_path: Path) -> None:
+    (tool,) = load_tools(str(small_path))
+    assert tool.name == "knowledge_graph"
+    (tmp_path / "CURRENT").write_text("gone")
+    with pytest.raises(ToolLoadError, match="corrupt"):
+        load_tools(str(tmp_path))
+
+
+def test_the_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AGENTRT_HOME", str(tmp_path))
+    example = Path(__file__).parents[2] / "examples" / "knowledge_graph.py"
+    done = subprocess.run([sys.executable, str(example)], capture_output=True, text=True, timeout=100)
+    assert done.returncode == 0, done.stderr
+    assert "Prednisone" in done.stdout
+    assert "PharmacotherapyDB; CC0 1.0" in done.stdout
 
 
 def test_commands_give_json(small_path: Path) -> None:
@@ -124,9 +149,6 @@ def test_what_the_graph_lacks_is_said(small_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_ten_million_edges_in_two_gigabytes(tmp_path: Path) -> None:
-    import subprocess
-    import sys
-
     script = """
 import resource, sys
 from kg_rag import EdgeRecord, NodeRecord, build_graph

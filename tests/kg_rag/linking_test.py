@@ -179,3 +179,12 @@ def test_an_acronym_finds_its_node(tmp_path: Path) -> None:
     with open_graph(tmp_path / "g") as graph:
         assert linked(graph, "IBD17") == "inflammatory bowel disease 17"
         assert linked(graph, "IBD18") == ""
+
+
+def test_numbers_of_options_are_part_of_no_name(tmp_path: Path) -> None:
+    build_graph(Records([NodeRecord(name, name) for name in ("EGFR 2", "EGFR", "MAT2B", "CAD 1")]), tmp_path / "g")
+    with open_graph(tmp_path / "g") as graph:
+        finder = MentionFinder(Linker(graph))
+        options = finder.find("Which binds? 1. EGFR 2. MAT2B")
+        assert [one.mention for one in options] == ["EGFR", "MAT2B"]
+        assert [one.mention for one in finder.find("Is it EGFR 2. That is what I ask.")] == ["EGFR 2"]
