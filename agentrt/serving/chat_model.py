@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     import openai
 
 _NO_KEY = "none"
+# Seconds until somebody who does not answer the door is not at home.
+_CONNECT = 10.0
+_LOOPBACK = re.compile(r"http://(127\.|localhost[:/]|\[::1\])")
 
 
 class ChatVLLM(BaseChatModel):
@@ -100,7 +104,7 @@ class ChatVLLM(BaseChatModel):
         async with self._atranslated():
             completions: Any = self._async_client().chat.completions
             request = self._request(messages, stop, kwargs)
-            return result_of(await completions.create(model=await self._aname(), **request))
+            return result_of(await completions.create(**await self._anamed(request)))
 
     async def _astream(
         self,
@@ -132,7 +136,7 @@ class ChatVLLM(BaseChatModel):
         with self._translated():
             completions: Any = self._client().chat.completions
             request = self._request(messages, stop, kwargs)
-            return result_of(completions.create(model=self._name(), **request))
+            return result_of(completions.create(**self._named(request)))
 
     def _stream(
         self,
@@ -143,7 +147,7 @@ class ChatVLLM(BaseChatModel):
     ) -> Iterator[ChatGenerationChunk]:
         request = self._request(messages, stop, kwargs) | _STREAMED
         completions: Any = self._client().chat.completions
-        with self._translated(), completions.create(model=self._name(), **request) as events:
+        with self._translated(), completions.create(**self._named(request)) as events:
             finished = False
             for event in events:
                 chunk = chunk_of(event)
@@ -211,6 +215,10 @@ class ChatVLLM(BaseChatModel):
         held, self._async = self._async, None
         if held is not None and held[0] is asyncio.get_running_loop():
             await held[1].close()
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections of calls without `await`; the next request opens new ones."""
         if self._sync is not None:
             self._sync.close()
             self._sync = None
@@ -222,7 +230,7 @@ class ChatVLLM(BaseChatModel):
         async with self._atranslated():
             completions: Any = self._async_client().chat.completions
             request = self._request(messages, stop, kwargs) | _STREAMED
-            async with await completions.create(model=await self._aname(), **request) as events:
+            async with await completions.create(**await self._anamed(request)) as events:
                 yield events
 
     def _request(self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any]) -> dict[str, Any]:
@@ -237,16 +245,16 @@ class ChatVLLM(BaseChatModel):
         kwargs.pop("ls_structured_output_format", None)
         return payload(messages, {**settings, **kwargs, "extra_body": extra}, stop or self.stop)
 
-    async def _aname(self) -> str:
-        if self.model is None:
+    async def _anamed(self, request: dict[str, Any]) -> dict[str, Any]:
+        if self.model is None and "model" not in request:
             listed = await self._async_client().models.list()
             self.model = self._first([entry.id for entry in listed.data])
-        return self.model
+        return {"model": self.model, **request}
 
-    def _name(self) -> str:
-        if self.model is None:
+    def _named(self, request: dict[str, Any]) -> dict[str, Any]:
+        if self.model is None and "model" not in request:
             self.model = self._first([entry.id for entry in self._client().models.list().data])
-        return self.model
+        return {"model": self.model, **request}
 
     def _first(self, served: list[str]) -> str:
         if not served:
@@ -263,9 +271,7 @@ class ChatVLLM(BaseChatModel):
         if self._async is None or self._async[0] is not loop:
             import openai
 
-            client = openai.AsyncOpenAI(
-                base_url=self.base_url, api_key=self._key(), timeout=self.timeout, max_retries=self.max_retries
-            )
+            client = openai.AsyncOpenAI(**self._access())
             self._async = (loop, client)
         return self._async[1]
 
@@ -273,10 +279,22 @@ class ChatVLLM(BaseChatModel):
         if self._sync is None:
             import openai
 
-            self._sync = openai.OpenAI(
-                base_url=self.base_url, api_key=self._key(), timeout=self.timeout, max_retries=self.max_retries
-            )
+            self._sync = openai.OpenAI(**self._access())
         return self._sync
+
+    def _access(self) -> dict[str, Any]:
+        import openai
+
+        # Connecting costs nothing on this machine, and a connection kept open would outlive an event loop
+        # that ends without `aclose`, or the server behind it.
+        headers = {"Connection": "close"} if _LOOPBACK.match(self.base_url) else {}
+        return {
+            "base_url": self.base_url,
+            "api_key": self._key(),
+            "timeout": openai.Timeout(self.timeout, connect=min(self.timeout, _CONNECT)),
+            "max_retries": self.max_retries,
+            "default_headers": headers,
+        }
 
     def _endpoint(self, why: str | None = None) -> Endpoint:
         return Endpoint(self.base_url, self.model or "unnamed", self.timeout, why)
