@@ -57,7 +57,7 @@ def vllm_command(folder: Path, served_name: str, settings: ServerSettings) -> Se
         arguments += ["--tool-strict-level", "parameter"]
     # First come, first served, until somebody sends a priority.
     arguments += ["--scheduling-policy", "priority"]
-    speculative = lower(settings.speculation)
+    speculative = lower(settings.speculation, settings.device)
     if speculative.config is not None:
         arguments += ["--speculative-config", json.dumps(speculative.config)]
     arguments += speculative.arguments

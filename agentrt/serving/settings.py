@@ -58,7 +58,9 @@ class Patience:
         start: Seconds a server may take until it answers.
         linger: Seconds it stays after its last user has gone in good order, at most an hour. A user
             that was killed leaves no such wish.
+        restarts: How often a server that crashes is started again, for whoever starts it.
     """
 
     start: float = 600.0
     linger: float = field(default_factory=default_linger)
+    restarts: int = 3
