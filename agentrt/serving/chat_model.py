@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import anyio.to_thread
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
@@ -19,15 +17,15 @@ from langchain_core.utils.function_calling import convert_to_openai_tool
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr
 
 from agentrt.serving.capabilities import Capabilities
-from agentrt.serving.errors import ModelNotServed
+from agentrt.serving.connections import Connections
+from agentrt.serving.endpoints import Endpoints
+from agentrt.serving.errors import EndpointUnreachable, ModelNotServed, RequestRefused, ServerDied, ServingError
 from agentrt.serving.request_errors import ConnectionLost, Endpoint, connection_lost, translate
 from agentrt.serving.structured import structured_runnable
 from agentrt.serving.wire import chunk_of, payload, result_of
 
-if TYPE_CHECKING:
-    import openai
-
-_NO_KEY = "none"
+# Another server may do better.
+_BUSY = frozenset({429, 502, 503, 504})
 
 
 class ChatVLLM(BaseChatModel):
@@ -39,6 +37,8 @@ class ChatVLLM(BaseChatModel):
 
     Attributes:
         base_url: API root, usually ending in `/v1`.
+        base_urls: Further roots of equal servers. A request goes to the one with the fewest of ours, and to
+            another when it fails there before the first word.
         api_key: Key; without one `OPENAI_API_KEY` is used, and without that none.
         model: Name of the model there; without one the first that the endpoint lists.
         temperature: 0 is greedy; None leaves it to the server, as do the None of those below.
@@ -64,6 +64,7 @@ class ChatVLLM(BaseChatModel):
     model_config = ConfigDict(arbitrary_types_allowed=True, protected_namespaces=())
 
     base_url: str
+    base_urls: tuple[str, ...] = ()
     api_key: SecretStr | None = None
     model: str | None = None
     temperature: float | None = None
@@ -79,8 +80,11 @@ class ChatVLLM(BaseChatModel):
     obituary: Callable[[], str | None] | None = Field(default=None, exclude=True, repr=False)
     """Asked in a worker thread when a connection is lost: why the server is dead, or None while it lives."""
 
-    _async: tuple[asyncio.AbstractEventLoop, openai.AsyncOpenAI] | None = PrivateAttr(default=None)
-    _sync: openai.OpenAI | None = PrivateAttr(default=None)
+    revived: Callable[[], bool] | None = Field(default=None, exclude=True, repr=False)
+    """Asked in a worker thread when the server died before it said anything: whether it answers again."""
+
+    _endpoints: Endpoints | None = PrivateAttr(default=None)
+    _connections: tuple[object, Connections] | None = PrivateAttr(default=None)
 
     @property
     def _llm_type(self) -> str:
@@ -97,10 +101,18 @@ class ChatVLLM(BaseChatModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        async with self._atranslated():
-            completions: Any = self._async_client().chat.completions
-            request = self._request(messages, stop, kwargs)
-            return result_of(await completions.create(model=await self._aname(), **request))
+        request = self._request(messages, stop, kwargs)
+        tried: list[str] = []
+        while True:
+            with self._servers().least_loaded(tried) as url:
+                try:
+                    async with self._atranslated(url):
+                        client = self._clients().with_await(url)
+                        completions: Any = client.chat.completions
+                        return result_of(await completions.create(**await self._anamed(client, request)))
+                except ServingError as error:
+                    if not self._elsewhere(error, url, tried) and not await self._arevived(error, tried):
+                        raise
 
     async def _astream(
         self,
@@ -109,18 +121,28 @@ class ChatVLLM(BaseChatModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
-        async with self._open_stream(messages, stop, kwargs) as events:
-            finished = False
-            async for event in events:
-                chunk = chunk_of(event)
-                if chunk is None:
-                    continue
-                finished = finished or "finish_reason" in chunk.message.response_metadata
-                if run_manager:
-                    await run_manager.on_llm_new_token(chunk.text, chunk=chunk)
-                yield chunk
-            if not finished:
-                raise ConnectionLost
+        request = self._request(messages, stop, kwargs) | _STREAMED
+        tried: list[str] = []
+        begun = finished = False
+        while not finished:
+            with self._servers().least_loaded(tried) as url:
+                try:
+                    async with self._open_stream(url, request) as events:
+                        async for event in events:
+                            chunk = chunk_of(event)
+                            if chunk is None:
+                                continue
+                            finished = finished or "finish_reason" in chunk.message.response_metadata
+                            begun = True
+                            if run_manager:
+                                await run_manager.on_llm_new_token(chunk.text, chunk=chunk)
+                            yield chunk
+                        if not finished:
+                            raise ConnectionLost
+                except ServingError as error:
+                    # What was said cannot be taken back, so from the first word on there is no second try.
+                    if begun or not (self._elsewhere(error, url, tried) or await self._arevived(error, tried)):
+                        raise
 
     def _generate(
         self,
@@ -129,10 +151,18 @@ class ChatVLLM(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        with self._translated():
-            completions: Any = self._client().chat.completions
-            request = self._request(messages, stop, kwargs)
-            return result_of(completions.create(model=self._name(), **request))
+        request = self._request(messages, stop, kwargs)
+        tried: list[str] = []
+        while True:
+            with self._servers().least_loaded(tried) as url:
+                try:
+                    with self._translated(url):
+                        client = self._clients().without_await(url)
+                        completions: Any = client.chat.completions
+                        return result_of(completions.create(**self._named(client, request)))
+                except ServingError as error:
+                    if not self._elsewhere(error, url, tried) and not self._revived(error, tried):
+                        raise
 
     def _stream(
         self,
@@ -142,19 +172,29 @@ class ChatVLLM(BaseChatModel):
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
         request = self._request(messages, stop, kwargs) | _STREAMED
-        completions: Any = self._client().chat.completions
-        with self._translated(), completions.create(model=self._name(), **request) as events:
-            finished = False
-            for event in events:
-                chunk = chunk_of(event)
-                if chunk is None:
-                    continue
-                finished = finished or "finish_reason" in chunk.message.response_metadata
-                if run_manager:
-                    run_manager.on_llm_new_token(chunk.text, chunk=chunk)
-                yield chunk
-            if not finished:
-                raise ConnectionLost
+        tried: list[str] = []
+        begun = finished = False
+        while not finished:
+            with self._servers().least_loaded(tried) as url:
+                try:
+                    with self._translated(url):
+                        client = self._clients().without_await(url)
+                        completions: Any = client.chat.completions
+                        with completions.create(**self._named(client, request)) as events:
+                            for event in events:
+                                chunk = chunk_of(event)
+                                if chunk is None:
+                                    continue
+                                finished = finished or "finish_reason" in chunk.message.response_metadata
+                                begun = True
+                                if run_manager:
+                                    run_manager.on_llm_new_token(chunk.text, chunk=chunk)
+                                yield chunk
+                        if not finished:
+                            raise ConnectionLost
+                except ServingError as error:
+                    if begun or not (self._elsewhere(error, url, tried) or self._revived(error, tried)):
+                        raise
 
     def bind_tools(
         self,
@@ -208,21 +248,18 @@ class ChatVLLM(BaseChatModel):
 
     async def aclose(self) -> None:
         """Close the connections; the next request opens new ones."""
-        held, self._async = self._async, None
-        if held is not None and held[0] is asyncio.get_running_loop():
-            await held[1].close()
-        if self._sync is not None:
-            self._sync.close()
-            self._sync = None
+        await self._clients().aclose()
+
+    def close(self) -> None:
+        """Close the connections of calls without `await`; the next request opens new ones."""
+        self._clients().close()
 
     @asynccontextmanager
-    async def _open_stream(
-        self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any]
-    ) -> AsyncGenerator[Any]:
-        async with self._atranslated():
-            completions: Any = self._async_client().chat.completions
-            request = self._request(messages, stop, kwargs) | _STREAMED
-            async with await completions.create(model=await self._aname(), **request) as events:
+    async def _open_stream(self, url: str, request: dict[str, Any]) -> AsyncGenerator[Any]:
+        async with self._atranslated(url):
+            client = self._clients().with_await(url)
+            completions: Any = client.chat.completions
+            async with await completions.create(**await self._anamed(client, request)) as events:
                 yield events
 
     def _request(self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any]) -> dict[str, Any]:
@@ -237,70 +274,73 @@ class ChatVLLM(BaseChatModel):
         kwargs.pop("ls_structured_output_format", None)
         return payload(messages, {**settings, **kwargs, "extra_body": extra}, stop or self.stop)
 
-    async def _aname(self) -> str:
-        if self.model is None:
-            listed = await self._async_client().models.list()
+    async def _anamed(self, client: Any, request: dict[str, Any]) -> dict[str, Any]:
+        if self.model is None and "model" not in request:
+            listed = await client.models.list()
             self.model = self._first([entry.id for entry in listed.data])
-        return self.model
+        return {"model": self.model, **request}
 
-    def _name(self) -> str:
-        if self.model is None:
-            self.model = self._first([entry.id for entry in self._client().models.list().data])
-        return self.model
+    def _named(self, client: Any, request: dict[str, Any]) -> dict[str, Any]:
+        if self.model is None and "model" not in request:
+            self.model = self._first([entry.id for entry in client.models.list().data])
+        return {"model": self.model, **request}
 
     def _first(self, served: list[str]) -> str:
         if not served:
             raise ModelNotServed(f"{self.base_url} lists no model. Give its name as model=, or load one there.")
         return served[0]
 
-    def _key(self) -> str:
-        given = self.api_key.get_secret_value() if self.api_key else os.environ.get("OPENAI_API_KEY")
-        return given or _NO_KEY
+    def _servers(self) -> Endpoints:
+        urls = tuple(dict.fromkeys((self.base_url, *self.base_urls)))
+        if self._endpoints is None or self._endpoints.urls != urls:
+            self._endpoints = Endpoints(urls)
+        return self._endpoints
 
-    def _async_client(self) -> openai.AsyncOpenAI:
-        # Connections belong to the event loop that opened them.
-        loop = asyncio.get_running_loop()
-        if self._async is None or self._async[0] is not loop:
-            import openai
+    def _clients(self) -> Connections:
+        made_with = (self.api_key, self.timeout, self.max_retries)
+        if self._connections is None or self._connections[0] != made_with:
+            self._connections = (made_with, Connections(*made_with))
+        return self._connections[1]
 
-            client = openai.AsyncOpenAI(
-                base_url=self.base_url, api_key=self._key(), timeout=self.timeout, max_retries=self.max_retries
-            )
-            self._async = (loop, client)
-        return self._async[1]
+    def _elsewhere(self, error: ServingError, url: str, tried: list[str]) -> bool:
+        """Whether a request that failed at `url` before it was answered may go to another server."""
+        busy = isinstance(error, RequestRefused) and error.status in _BUSY
+        if not busy and not isinstance(error, EndpointUnreachable | ServerDied):
+            return False
+        tried.append(url)
+        self._servers().failed(url)
+        return self._servers().left(tried)
 
-    def _client(self) -> openai.OpenAI:
-        if self._sync is None:
-            import openai
+    def _revived(self, error: ServingError, tried: Sequence[str]) -> bool:
+        """Whether a server of ours that died is there again; asked once for a request."""
+        return isinstance(error, ServerDied) and len(tried) == 1 and self.revived is not None and self.revived()
 
-            self._sync = openai.OpenAI(
-                base_url=self.base_url, api_key=self._key(), timeout=self.timeout, max_retries=self.max_retries
-            )
-        return self._sync
+    async def _arevived(self, error: ServingError, tried: Sequence[str]) -> bool:
+        return await anyio.to_thread.run_sync(self._revived, error, tried, abandon_on_cancel=True)
 
-    def _endpoint(self, why: str | None = None) -> Endpoint:
-        return Endpoint(self.base_url, self.model or "unnamed", self.timeout, why)
+    def _endpoint(self, url: str, why: str | None = None) -> Endpoint:
+        return Endpoint(url, self.model or "unnamed", self.timeout, why)
 
     @contextmanager
-    def _translated(self) -> Generator[None]:
+    def _translated(self, url: str) -> Generator[None]:
         try:
             yield
         except Exception as error:
             why = self.obituary() if self.obituary and connection_lost(error) else None
-            ours = translate(error, self._endpoint(why))
+            ours = translate(error, self._endpoint(url, why))
             if ours is None:
                 raise
             raise ours from error
 
     @asynccontextmanager
-    async def _atranslated(self) -> AsyncGenerator[None]:
+    async def _atranslated(self, url: str) -> AsyncGenerator[None]:
         try:
             yield
         except Exception as error:
             why = None
             if self.obituary and connection_lost(error):
                 why = await anyio.to_thread.run_sync(self.obituary)
-            ours = translate(error, self._endpoint(why))
+            ours = translate(error, self._endpoint(url, why))
             if ours is None:
                 raise
             raise ours from error

@@ -47,7 +47,17 @@ def vllm_command(folder: Path, served_name: str, settings: ServerSettings) -> Se
         arguments += ["--max-model-len", str(settings.max_model_len)]
     if settings.enforce_eager:
         arguments += ["--enforce-eager"]
-    speculative = lower(settings.speculation)
+    if settings.tensor_parallel > 1:
+        arguments += ["--tensor-parallel-size", str(settings.tensor_parallel)]
+    if settings.max_num_seqs is not None:
+        arguments += ["--max-num-seqs", str(settings.max_num_seqs)]
+    if settings.tool_parser is not None:
+        arguments += ["--enable-auto-tool-choice", "--tool-call-parser", settings.tool_parser]
+        # Without it only the name of a demanded call is held to what exists, not its arguments.
+        arguments += ["--tool-strict-level", "parameter"]
+    # First come, first served, until somebody sends a priority.
+    arguments += ["--scheduling-policy", "priority"]
+    speculative = lower(settings.speculation, settings.device)
     if speculative.config is not None:
         arguments += ["--speculative-config", json.dumps(speculative.config)]
     arguments += speculative.arguments
@@ -61,6 +71,8 @@ def vllm_command(folder: Path, served_name: str, settings: ServerSettings) -> Se
     if settings.device == "cpu":
         arguments += ["--distributed-executor-backend", "uni"]
         env |= _cpu_environment(settings)
+    elif settings.gpu_memory_utilization is not None:
+        arguments += ["--gpu-memory-utilization", str(settings.gpu_memory_utilization)]
     return ServerCommand(served_name, (*arguments, *settings.extra), env)
 
 

@@ -105,6 +105,7 @@ async def _open(
             base_url=server.base_url,
             api_key=SecretStr(server.api_key),
             obituary=server.obituary,
+            revived=server.revived,
             known=OF_VLLM,
             **fields,
         )

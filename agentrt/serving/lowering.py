@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from importlib import import_module
 from importlib.util import find_spec
-from typing import Any, TypeAlias
+from typing import Any
 
 from agentrt.serving.errors import SpeculationRefused
+from agentrt.serving.settings import Device
 from agentrt.serving.speculation import RSD, DraftModel, Eagle3, Load, Lowered, Ngram, Off, Speculation, Suffix
-
-RsdLowering: TypeAlias = Callable[[RSD], Lowered]
-"""What `agentrt.serving.rsd.vllm_plugin` exports as `lower`: the tree method in vLLM's words.
-
-The draft it is given is a checkpoint folder; names have been resolved before.
-"""
 
 _PLUGIN = "agentrt.serving.rsd.vllm_plugin"
 # vLLM carries the last length on to any larger batch, so the end of the last range does not matter.
 _EVERYTHING = 1_000_000
 
 
-def lower(speculation: Speculation) -> Lowered:
+def lower(speculation: Speculation, device: Device = "cpu") -> Lowered:
     """A method in vLLM's words; models in it must be checkpoint folders by now.
+
+    Args:
+        speculation: The method.
+        device: Where the server runs; draft trees have an attention of their own for each.
 
     Raises:
         SpeculationRefused: Draft trees were asked for where the plugin that brings them is missing.
@@ -56,7 +53,7 @@ def lower(speculation: Speculation) -> Lowered:
             }
             return Lowered(config | _following(speculation.load, speculation.tokens))
         case RSD():
-            return _rsd_lowering()(speculation)
+            return _trees(speculation, device)
 
 
 def _following(load: Load, tokens: int) -> dict[str, Any]:
@@ -69,10 +66,18 @@ def _following(load: Load, tokens: int) -> dict[str, Any]:
     return {"num_speculative_tokens_per_batch_size": ranges}
 
 
-def _rsd_lowering() -> RsdLowering:
+def _trees(speculation: RSD, device: Device) -> Lowered:
     if find_spec(_PLUGIN) is None:
         raise SpeculationRefused(
             "Draft trees (rsd) need agentrt's vLLM plugin, which is not in this installation. "
             "Use draft_model with the same draft instead, or the torch engine (docs/rsd.md)."
         )
-    return import_module(_PLUGIN).lower
+    from agentrt.serving.rsd.errors import RSDError
+    from agentrt.serving.rsd.vllm_plugin.launch import launch
+    from agentrt.serving.rsd.vllm_plugin.settings import PluginSettings
+
+    try:
+        started = launch(PluginSettings(speculation.draft, speculation.tree), device)
+    except RSDError as error:
+        raise SpeculationRefused(f"The tree {speculation.tree!r} cannot be drafted: {error}") from None
+    return Lowered(started.speculative_config, started.arguments, started.env, started.note)

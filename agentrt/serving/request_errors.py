@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 
 from agentrt.serving.errors import (
@@ -47,6 +48,9 @@ def translate(error: Exception, endpoint: Endpoint) -> ServingError | None:
     """Our error for one that the client library raised; None when it is not about the request."""
     import openai
 
+    if isinstance(error, json.JSONDecodeError):
+        # Half an event: the connection ended inside it, or something between us and the server cut it.
+        error = ConnectionLost()
     if not isinstance(error, (openai.OpenAIError, ConnectionLost)) and not _of_transport(error):
         return None
     if endpoint.obituary is not None:
@@ -78,7 +82,7 @@ def connection_lost(error: Exception) -> bool:
     if isinstance(error, openai.APIStatusError):
         # vLLM's front end still answers for a while when its engine has died.
         return error.status_code >= 500 and "engine" in str(error).lower()
-    return isinstance(error, (ConnectionLost, openai.APIError)) or _of_transport(error)
+    return isinstance(error, (ConnectionLost, json.JSONDecodeError, openai.APIError)) or _of_transport(error)
 
 
 def _refusal(status: int, words: str, endpoint: Endpoint) -> ServingError:

@@ -35,6 +35,8 @@ from agentrt.serving.settings import Patience
 _ASK_EVERY = 0.25
 _PORT_ATTEMPTS = 3
 _HEARSAY = 5.0
+# A request that fails this many seconds after a crash failed because of it.
+_RECENT = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +67,27 @@ class RunningServer:
         """
         until = time.monotonic() + _HEARSAY
         while is_locked(self.folder / "alive") and self._is_current():
+            crash = _crash(self.folder)
+            if crash is not None and time.time() - crash["time"] < _RECENT:
+                log = self.folder / "crash.log"
+                how = _how_it_ended(int(crash["status"]))
+                return f"{how}; last words: {server_log.last_words(log)}. Its log: {log}. It is being started again."
             if time.monotonic() > until:
                 return None
             time.sleep(0.05)
         return _obituary(self.folder)
+
+    def revived(self) -> bool:
+        """Whether the server answers again, after a crash; blocks until it does or has ended for good."""
+        return anyio.run(self._answers_again)
+
+    async def _answers_again(self) -> bool:
+        while is_locked(self.folder / "alive") and self._is_current():
+            if await http_status(f"{self.base_url}/models", self.api_key) == 200:
+                (self.folder / "ready").touch()
+                return True
+            await anyio.sleep(_ASK_EVERY)
+        return False
 
     def _is_current(self) -> bool:
         """Whether the folder still is about this start and not about a later one, of somebody else."""
@@ -113,7 +132,7 @@ async def shared_server(
 async def _running(command: ServerCommand, folder: Path, patience: Patience, progress: ProgressSink) -> RunningServer:
     for attempt in range(1, _PORT_ATTEMPTS + 1):
         async with locked(folder / "start.lock"):
-            server = await _join_or_launch(command, folder)
+            server = await _join_or_launch(command, folder, patience)
         try:
             await _answering(server, patience, progress)
         except ServerStartFailed:
@@ -124,7 +143,7 @@ async def _running(command: ServerCommand, folder: Path, patience: Patience, pro
     raise AssertionError("unreachable")
 
 
-async def _join_or_launch(command: ServerCommand, folder: Path) -> RunningServer:
+async def _join_or_launch(command: ServerCommand, folder: Path, patience: Patience) -> RunningServer:
     for _ in range(4):
         alive = try_lock(folder / "alive")
         if alive is not None:
@@ -134,7 +153,7 @@ async def _join_or_launch(command: ServerCommand, folder: Path) -> RunningServer
     else:
         return _described(command, folder)
     try:
-        await _launch(command, folder, alive)
+        await _launch(command, folder, alive, patience)
     finally:
         os.close(alive)
     return _described(command, folder)
@@ -145,13 +164,13 @@ def _described(command: ServerCommand, folder: Path) -> RunningServer:
     return RunningServer(f"http://127.0.0.1:{launch['port']}/v1", launch["key"], command.served_name, folder)
 
 
-async def _launch(command: ServerCommand, folder: Path, alive: int) -> None:
+async def _launch(command: ServerCommand, folder: Path, alive: int, patience: Patience) -> None:
     """Start the supervisor, which inherits the locked descriptor of `alive`."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
     key = secrets.token_urlsafe(24)
-    for stale in ("exit.json", "linger"):
+    for stale in ("exit.json", "linger", "ready", "crash.json", "crash.log"):
         (folder / stale).unlink(missing_ok=True)
     launch = {
         "arguments": [*command.arguments, "--port", str(port)],
@@ -159,6 +178,9 @@ async def _launch(command: ServerCommand, folder: Path, alive: int) -> None:
         "env": {**command.env, "VLLM_API_KEY": key},
         "port": port,
         "key": key,
+        "model": command.served_name,
+        "restarts": patience.restarts,
+        "started": time.time(),
     }
     _write_private(folder / "launch.json", json.dumps(launch))
     with (folder / "supervisor.log").open("wb") as log:
@@ -185,6 +207,7 @@ async def _answering(server: RunningServer, patience: Patience, progress: Progre
     progress(Progress("start", f"{server.model}: starting", 0.0, None, "seconds"))
     while True:
         if await http_status(f"{server.base_url}/models", server.api_key) == 200:
+            (server.folder / "ready").touch()
             return
         waited = time.monotonic() - started
         if not is_locked(server.folder / "alive"):
@@ -209,6 +232,14 @@ def _obituary(folder: Path) -> str:
         how = "its supervisor was killed"
     log = folder / "server.log"
     return f"{how}; last words: {server_log.last_words(log)}. Its log: {log}. Try again, or see `agentrt doctor`."
+
+
+def _crash(folder: Path) -> dict[str, float] | None:
+    try:
+        note: dict[str, float] = json.loads((folder / "crash.json").read_text())
+        return note if {"time", "status"} <= note.keys() else None
+    except (OSError, ValueError, AttributeError):
+        return None
 
 
 def _how_it_ended(status: int) -> str:

@@ -30,7 +30,11 @@ class ServerSettings:
         speculation: How tokens are drafted.
         enforce_eager: Run the model without compiling it first, for a shorter start.
         kv_cache_gib: GiB for keys and values, on a CPU only.
-        extra: Further arguments for vLLM, as they are.
+        gpu_memory_utilization: Share of a GPU's memory to take, on a GPU only; None leaves it to vLLM.
+        tensor_parallel: GPUs that share one model.
+        max_num_seqs: Requests answered at once, the rest waits; None leaves it to vLLM.
+        tool_parser: How tool calls look in this model's text, as vLLM calls it; None for no automatic calls.
+        extra: Further arguments for vLLM, as they are; checked against the installed one.
     """
 
     device: Device = "cpu"
@@ -39,6 +43,10 @@ class ServerSettings:
     speculation: Speculation = field(default_factory=Ngram)
     enforce_eager: bool = True
     kv_cache_gib: int = 1
+    gpu_memory_utilization: float | None = None
+    tensor_parallel: int = 1
+    max_num_seqs: int | None = None
+    tool_parser: str | None = "hermes"
     extra: tuple[str, ...] = ()
 
 
@@ -50,7 +58,9 @@ class Patience:
         start: Seconds a server may take until it answers.
         linger: Seconds it stays after its last user has gone in good order, at most an hour. A user
             that was killed leaves no such wish.
+        restarts: How often a server that crashes is started again, for whoever starts it.
     """
 
     start: float = 600.0
     linger: float = field(default_factory=default_linger)
+    restarts: int = 3

@@ -149,11 +149,13 @@ class Lowered:
         config: The value of `--speculative-config`; None without speculation.
         arguments: Further arguments of the server.
         env: Further variables of its environment.
+        note: Why it is not quite what was asked for; None when it is.
     """
 
     config: dict[str, Any] | None = None
     arguments: tuple[str, ...] = ()
     env: dict[str, str] = field(default_factory=dict[str, str])
+    note: str | None = None
 
 
 FORMS = "off, auto, ngram[:TOKENS], suffix[:DEPTH], draft_model:MODEL[:TOKENS], eagle3:FOLDER[:TOKENS], rsd:TREE@DRAFT"

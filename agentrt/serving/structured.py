@@ -10,6 +10,7 @@ from langchain_core.output_parsers import JsonOutputParser, PydanticOutputParser
 from langchain_core.output_parsers.openai_tools import JsonOutputKeyToolsParser, PydanticToolsParser
 from langchain_core.runnables import Runnable, RunnableLambda, RunnableMap, RunnablePassthrough
 from langchain_core.utils.function_calling import convert_to_json_schema, convert_to_openai_tool
+from langchain_core.utils.pydantic import is_basemodel_subclass
 from pydantic import BaseModel
 
 if TYPE_CHECKING:
@@ -58,7 +59,8 @@ def structured_runnable(
 def _bound(
     model: BaseChatModel, schema: dict[str, Any] | type[Any], method: Method, about: dict[str, Any]
 ) -> tuple[Runnable[Any, Any], Runnable[Any, Any]]:
-    model_class = schema if isinstance(schema, type) and issubclass(schema, BaseModel) else None
+    # Classes of pydantic's first version too, whose type nobody wants to write down any more.
+    model_class: type[Any] | None = cast("type[Any]", schema) if is_basemodel_subclass(cast("type", schema)) else None
     if method == "function_calling":
         tool = convert_to_openai_tool(schema)
         name = tool["function"]["name"]

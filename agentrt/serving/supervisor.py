@@ -11,8 +11,14 @@ The folder it is given holds:
     alive         locked as long as this process lives; the lock was taken by whoever started it
     lease         locked, shared, by each user of the server
     linger        a Unix time until which the server may stay without users
-    exit.json     written when the server has ended: status and whether it was asked to
+    ready         made by a user to whom the server has answered; a start that never got there is not repeated
+    crash.json    the last crash of a server that was started again: number, status, Unix time
+    crash.log     what it had said
+    exit.json     written when the server has ended for good: status and whether it was asked to
     server.log    what the server says
+
+A server that ends by itself after it was ready is started again, at the same port and with the same key:
+after one second, then two, four and so on, `restarts` times at most. `alive` holds this process's id.
 """
 
 from __future__ import annotations
@@ -35,6 +41,8 @@ from pathlib import Path
 
 _GRACE = 3.0
 _LONGEST_LINGER = 3600.0
+_FIRST_PAUSE = 1.0
+_LONGEST_PAUSE = 30.0
 _PR_SET_PDEATHSIG = 1
 
 
@@ -97,6 +105,46 @@ def _unused(folder: Path, lease: int) -> None:
         fcntl.flock(lease, fcntl.LOCK_EX)
 
 
+def _may_restart(folder: Path, restarts: int) -> bool:
+    try:
+        allowed = int(json.loads((folder / "launch.json").read_text()).get("restarts", 0))
+    except (OSError, ValueError):
+        return False
+    return restarts < allowed and (folder / "ready").exists()
+
+
+def _note_crash(folder: Path, number: int, status: int) -> None:
+    """Keep what the dead server said, and say that there was one."""
+    with suppress(OSError):
+        (folder / "server.log").replace(folder / "crash.log")
+        (folder / "ready").unlink(missing_ok=True)
+        (folder / "crash.json").write_text(json.dumps({"number": number, "status": status, "time": time.time()}))
+
+
+def _serve(folder: Path, scratch: str, happened: queue.SimpleQueue[str]) -> tuple[str, int]:
+    """Run the server, again after each crash, until there is a reason to stop; that reason, and its status."""
+    restarts = 0
+    while True:
+        server = _start_server(folder, scratch)
+
+        def watch(server: subprocess.Popen[bytes] = server) -> None:
+            server.wait()
+            happened.put("ended")
+
+        threading.Thread(target=watch, daemon=True).start()
+        reason = happened.get()
+        status = server.poll()
+        _stop_group(server)
+        status = server.returncode if status is None else status
+        if reason != "ended" or not _may_restart(folder, restarts):
+            return reason, status
+        restarts += 1
+        _note_crash(folder, restarts, status)
+        with suppress(queue.Empty):
+            # Nobody needs it any more, or somebody wants it gone.
+            return happened.get(timeout=min(_FIRST_PAUSE * 2 ** (restarts - 1), _LONGEST_PAUSE)), status
+
+
 def main(arguments: list[str]) -> int:
     """Supervise the server of the folder `arguments[0]`; `arguments[1]` is the descriptor of `alive`."""
     folder, alive = Path(arguments[0]), int(arguments[1])
@@ -104,6 +152,8 @@ def main(arguments: list[str]) -> int:
     if os.fork():
         return 0
     os.set_inheritable(alive, False)
+    os.ftruncate(alive, 0)
+    os.pwrite(alive, str(os.getpid()).encode(), 0)
     lease = os.open(folder / "lease", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     happened: queue.SimpleQueue[str] = queue.SimpleQueue()
 
@@ -114,24 +164,15 @@ def main(arguments: list[str]) -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # Its temporary files, sockets among them, whose names must be short: not below `folder`.
     scratch = tempfile.mkdtemp(prefix="agentrt-")
-    server = _start_server(folder, scratch)
-
-    def watch_server() -> None:
-        server.wait()
-        happened.put("ended")
 
     def watch_lease() -> None:
         _unused(folder, lease)
         happened.put("unused")
 
-    for watch in (watch_server, watch_lease):
-        threading.Thread(target=watch, daemon=True).start()
-    reason = happened.get()
-    status = server.poll()
-    _stop_group(server)
+    threading.Thread(target=watch_lease, daemon=True).start()
+    reason, status = _serve(folder, scratch, happened)
     shutil.rmtree(scratch, ignore_errors=True)
-    note = {"reason": reason, "status": server.returncode if status is None else status}
-    (folder / "exit.json").write_text(json.dumps(note))
+    (folder / "exit.json").write_text(json.dumps({"reason": reason, "status": status}))
     if reason != "ended":
         (folder / "launch.json").unlink(missing_ok=True)
     # In this order: whoever gets the lease must not find us still alive.

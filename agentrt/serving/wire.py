@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, convert_to_openai_messages
 from langchain_core.messages.ai import InputTokenDetails, UsageMetadata
@@ -41,10 +41,8 @@ def payload(messages: Sequence[BaseMessage], settings: Mapping[str, Any], stop: 
 
 
 def _outgoing(message: dict[str, Any]) -> dict[str, Any]:
-    """A message as servers take it: an assistant's turn that only calls tools has no content at all."""
-    if message.get("tool_calls") and not message.get("content"):
-        return {**message, "content": None}
-    return message
+    """A message as chat templates take it: many join texts and fail at a content that is null."""
+    return message if message.get("content") is not None else {**message, "content": ""}
 
 
 def usage_of(usage: CompletionUsage | None) -> UsageMetadata | None:
@@ -93,8 +91,14 @@ def _calls_of(message: ChatCompletionMessage) -> tuple[list[ToolCall], list[Inva
         except ValueError as error:
             invalid.append(make_invalid_tool_call(raw, str(error)))
             continue
-        if parsed is not None:
-            calls.append(ToolCall(name=parsed["name"], args=parsed["args"], id=parsed["id"], type="tool_call"))
+        if parsed is None:
+            continue
+        arguments: object = parsed["args"]
+        if isinstance(arguments, dict):
+            given = cast("dict[str, Any]", arguments)
+            calls.append(ToolCall(name=parsed["name"], args=given, id=parsed["id"], type="tool_call"))
+        else:
+            invalid.append(make_invalid_tool_call(raw, "the arguments are no JSON object"))
     return calls, invalid
 
 

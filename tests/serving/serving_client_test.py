@@ -60,7 +60,7 @@ def test_sync_calls_work_too(fake_url: str) -> None:
     client = model(fake_url)
     assert client.invoke("hi").text == "echo: hi"
     assert "".join(chunk.text for chunk in client.stream("hi")) == "one two three"
-    client._client().close()
+    client.close()
 
 
 class City(BaseModel):

