@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
@@ -14,16 +14,32 @@ from planner.events import PlannerObserver, Replanned, TaskReused, Usage, ignore
 from planner.joiner import Finish, Joiner
 from planner.passes.reuse import Reuse
 from planner.rounds import Round
-from planner.writer import PlanStream
 
 Ending = Literal["answered", "budget", "no progress", "planning failed"]
 """Why the search ended; only `answered` is complete."""
 
 
+class Tasks(Protocol):
+    """A stream of tasks, such as `PlanStream`. `usage` is what they took from the model so far."""
+
+    @property
+    def usage(self) -> Usage:
+        """Tokens so far."""
+        ...
+
+    def __aiter__(self) -> AsyncIterator[Task]:
+        """The tasks, each after those it needs."""
+        ...
+
+    async def aclose(self) -> None:
+        """Stops whatever writes them."""
+        ...
+
+
 class Planner(Protocol):
     """What writes plans: `LLMPlanner`, or anything else that streams tasks after those they need."""
 
-    def plan(self, question: str, *, earlier: Sequence[Round] = (), reason: str = "") -> PlanStream:
+    def plan(self, question: str, *, earlier: Sequence[Round] = (), reason: str = "") -> Tasks:
         """Streams the tasks of a plan. Ids of earlier rounds are taken."""
         ...
 
@@ -125,9 +141,7 @@ class CompilerPolicy:
 class _Written:
     """The tasks of one round on their way to the executor, and what became of their plan."""
 
-    def __init__(
-        self, stream: PlanStream, reuse: Reuse, *, lenient: bool, on_reuse: Callable[[str, str], None]
-    ) -> None:
+    def __init__(self, stream: Tasks, reuse: Reuse, *, lenient: bool, on_reuse: Callable[[str, str], None]) -> None:
         self.given: list[Task] = []
         self.error: PlannerError | None = None
         self._stream = stream
