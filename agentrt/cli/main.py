@@ -12,6 +12,7 @@ from agentrt.cli.ask import ask
 from agentrt.cli.doctor import doctor
 from agentrt.cli.failures import exit_code, explain
 from agentrt.cli.plan import plan
+from agentrt.cli.repl import repl
 from agentrt.cli.talk import talk
 from agentrt.cli.trace import trace
 
@@ -34,6 +35,7 @@ def options(
 app.command()(ask)
 app.command()(plan)
 app.command()(trace)
+app.command()(repl)
 app.add_typer(model.app, name="model")
 app.add_typer(kg.app, name="kg")
 app.command()(talk)

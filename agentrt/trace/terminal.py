@@ -66,7 +66,7 @@ class TerminalView:
         self._timeline.apply(event)
         self._follow(event)
         if self._live is None and (line := self._line(event)):
-            self.console.print(line)
+            self.console.print(line, soft_wrap=True)
 
     def _follow(self, event: object) -> None:
         match event:
@@ -111,10 +111,11 @@ class TerminalView:
 
     def _render(self) -> RenderableType:
         now = time.monotonic()
-        table = Table.grid(padding=(0, 1))
+        # Expanded, or a long note would squeeze the call out of sight.
+        table = Table.grid(padding=(0, 1), expand=True)
         table.add_column(width=1)
         table.add_column(ratio=3, overflow="fold")
-        table.add_column(justify="right", min_width=7)
+        table.add_column(justify="right", width=8, no_wrap=True)
         table.add_column(ratio=4, no_wrap=True, overflow="ellipsis")
         rows, left_out = self._visible()
         if left_out:

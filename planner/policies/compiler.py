@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from typing import Protocol
 
@@ -17,13 +17,29 @@ from planner.passes.reuse import Reuse
 from planner.passes.speculate import Speculation
 from planner.policies.conclusion import Conclusion, Ending
 from planner.rounds import Round
-from planner.writer import PlanStream
+
+
+class Tasks(Protocol):
+    """A stream of tasks, such as `PlanStream`. `usage` is what they took from the model so far."""
+
+    @property
+    def usage(self) -> Usage:
+        """Tokens so far."""
+        ...
+
+    def __aiter__(self) -> AsyncIterator[Task]:
+        """The tasks, each after those it needs."""
+        ...
+
+    async def aclose(self) -> None:
+        """Stops whatever writes them."""
+        ...
 
 
 class Planner(Protocol):
     """What writes plans: `LLMPlanner`, or anything else that streams tasks after those they need."""
 
-    def plan(self, question: str, *, earlier: Sequence[Round] = (), reason: str = "") -> PlanStream:
+    def plan(self, question: str, *, earlier: Sequence[Round] = (), reason: str = "") -> Tasks:
         """Streams the tasks of a plan. Ids of earlier rounds are taken."""
         ...
 
@@ -122,7 +138,7 @@ class _Written:
 
     def __init__(
         self,
-        stream: PlanStream,
+        stream: Tasks,
         reuse: Reuse,
         merge: Merge | None,
         *,

@@ -1,0 +1,216 @@
+"""The parts of the REPL that need no terminal: commands, completion, settings, context, lines from a pipe."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import cast
+
+import anyio
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agentrt import Answer, Plan, UsageError
+from agentrt.repl.all_commands import all_commands
+from agentrt.repl.commands import split
+from agentrt.repl.conversation import Turn, as_markdown, in_context
+from agentrt.repl.interrupts import Interrupts
+from agentrt.repl.lines import PlainLines
+from agentrt.repl.options import SETTINGS, read_setting
+from agentrt.repl.session import Session
+
+ROOT = Path(__file__).parents[2]
+SCRIPT = Path(__file__).parent / "scripted_repl.py"
+
+
+def turns(count: int) -> list[Turn]:
+    return [Turn(f"question {n}", Answer(f"answer {n}", Plan(), {}, f"run{n}")) for n in range(count)]
+
+
+def test_a_first_question_is_passed_on_as_it_is() -> None:
+    assert in_context("Who?", [], 4) == "Who?"
+    assert in_context("Who?", turns(3), 0) == "Who?"
+
+
+def test_a_follow_up_sees_the_last_turns_in_order_and_comes_last() -> None:
+    text = in_context("And his wife?", turns(5), 2)
+    assert "answer 2" not in text
+    assert text.index("question 3") < text.index("answer 3") < text.index("question 4") < text.index("answer 4")
+    assert text.endswith("Now the question is: And his wife?")
+
+
+@given(st.text(), st.lists(st.tuples(st.text(), st.text()), max_size=8), st.integers(0, 10))
+def test_context_is_bounded_and_one_line_for_each_thing_said(
+    question: str, said: list[tuple[str, str]], most: int
+) -> None:
+    earlier = [Turn(asked, Answer(text, Plan(), {}, "r")) for asked, text in said]
+    text = in_context(question, earlier, most)
+    assert text.endswith(question)
+    assert len(text) <= len(question) + 60 + min(most, len(said)) * 900
+    assert len(text.removesuffix(question).splitlines()) <= 2 + 2 * min(most, len(said))
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [("max_replans", "0", 0), ("concurrency", "off", None), ("concurrency", "3", 3), ("context", "10", 10)],
+)
+def test_settings_are_read(name: str, text: str, value: int | None) -> None:
+    assert read_setting(name, text) == value
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("max_replan", "1", "there are: max_replans"),
+        ("max_replans", "-1", "at least 0"),
+        ("max_replans", "off", "whole number"),
+        ("max_tasks", "many", "at least 1"),
+        ("concurrency", "0", "at least 1, or off"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(name: str, text: str, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        read_setting(name, text)
+
+
+def test_commands_are_found_by_name_beginning_and_nearest() -> None:
+    commands = all_commands()
+    assert commands.find("tools").name == "tools"
+    assert commands.find("q").name == "quit"
+    with pytest.raises(UsageError, match=r"did you mean /tools or /talk or /trace"):
+        commands.find("t")
+    with pytest.raises(UsageError, match="did you mean /trace"):
+        commands.find("trcae")
+    with pytest.raises(UsageError, match="/help lists"):
+        commands.find("")
+
+
+def test_words_in_quotes_hold_together_and_an_open_quote_is_told() -> None:
+    assert split('a "b c" d') == ["a", "b c", "d"]
+    with pytest.raises(UsageError, match="no closing quotation"):
+        split('a "b')
+
+
+@given(st.text(max_size=30))
+def test_completion_never_fails_and_only_continues_what_is_written(line: str) -> None:
+    commands = all_commands()
+    session = cast(Session, None)  # those words that need one are tested on a terminal
+    if any(line.startswith(f"/{name[: len(line)]}") for name in ("trace", "runs")):
+        return
+    last = line.rpartition(" ")[2]
+    assert all(word.startswith(last) for word in commands.complete(session, line))
+
+
+def test_completion_knows_commands_settings_and_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "tools.py").touch()
+    (tmp_path / ".hidden").touch()
+    (tmp_path / "notes").mkdir()
+    monkeypatch.chdir(tmp_path)
+    commands, session = all_commands(), cast(Session, None)
+    assert commands.complete(session, "/too") == ["/tools"]
+    assert commands.complete(session, "/set max") == ["max_plan_tokens", "max_replans", "max_tasks"]
+    assert commands.complete(session, "/load ") == ["notes/", "tools.py"]
+    assert commands.complete(session, "/load ./to") == ["./tools.py"]
+    assert commands.complete(session, "/load no/such/folder/") == []
+    assert "smollm2-135m" in commands.complete(session, "/model smol")
+    assert "ngram" in commands.complete(session, "/speculation n")
+    assert commands.complete(session, "what") == []
+
+
+def test_every_command_has_a_sentence_of_help() -> None:
+    for command in all_commands():
+        assert command.help.endswith("."), command.name
+
+
+def test_every_setting_is_one_of_the_runtimes() -> None:
+    from inspect import signature
+
+    from agentrt import Runtime
+
+    assert SETTINGS.keys() - {"context"} <= signature(Runtime).parameters.keys()
+    for name, setting in SETTINGS.items():
+        if name != "context":
+            assert signature(Runtime).parameters[name].default == setting.default
+
+
+def test_a_saved_conversation_has_answers_and_evidence() -> None:
+    text = as_markdown(turns(2))
+    assert text.index("## question 0") < text.index("answer 0") < text.index("## question 1")
+
+
+@pytest.mark.parametrize("kind", ["pipe", "file"])
+@given(pieces=st.lists(st.binary(max_size=20).map(lambda piece: piece.replace(b"\\", b"/")), max_size=10))
+def test_plain_lines_are_those_of_the_input_however_it_is_cut(kind: str, pieces: list[bytes]) -> None:
+    whole = b"".join(pieces)
+
+    async def read() -> list[str]:
+        found: list[str] = []
+        lines = PlainLines(source, Interrupts(), interactive=False)
+        while True:
+            try:
+                found.append(await lines.read("> "))
+            except EOFError:
+                return found
+
+    if kind == "pipe":
+        source, sink = os.pipe()
+        os.write(sink, whole)
+        os.close(sink)
+    else:
+        source = os.memfd_create("lines")
+        os.write(source, whole)
+        os.lseek(source, 0, os.SEEK_SET)
+    try:
+        found = anyio.run(read)
+    finally:
+        os.close(source)
+    text = whole.decode("utf-8", "replace")
+    wanted = text.removesuffix("\n").split("\n") if text else []
+    assert found == [line.rstrip("\r") for line in wanted]
+
+
+def piped(folder: Path, replies: list[str], text: str) -> subprocess.CompletedProcess[str]:
+    (folder / "replies.json").write_text(json.dumps(replies))
+    return subprocess.run(
+        [sys.executable, "-W", "error", str(SCRIPT), str(folder)],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "100"},
+        cwd=folder,
+        input=text,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def decision(answer: str, tasks: list[str]) -> str:
+    return json.dumps({"thought": "t", "action": "finish", "tasks": tasks, "answer": answer, "reason": ""})
+
+
+def test_lines_from_a_pipe_give_answers_on_stdout_and_an_exit_status(tmp_path: Path) -> None:
+    replies = ['1. search("Ed Wood")\n2. join()', decision("American", ["1"])]
+    done = piped(tmp_path, replies, "Which nationality?\n/trace page.html\n/save talk.json\n/save talk.md\n/runs\n")
+    assert done.returncode == 0, done.stderr
+    assert "American" in done.stdout and "[1] Ed Wood (films.json)" in done.stdout
+    assert "agentrt>" not in done.stdout
+    assert "\x1b" not in done.stdout + done.stderr
+    assert "done    1." in done.stderr
+    assert (tmp_path / "page.html").read_text("utf-8").startswith("<!doctype html>")
+    (saved,) = json.loads((tmp_path / "talk.json").read_text("utf-8"))
+    assert (saved["question"], saved["answer"]) == ("Which nationality?", "American")
+    assert "American" in (tmp_path / "talk.md").read_text("utf-8")
+    assert "finished" in done.stdout.splitlines()[-1]
+
+
+def test_a_line_from_a_pipe_that_fails_is_told_and_the_rest_goes_on(tmp_path: Path) -> None:
+    done = piped(tmp_path, [], "/load nothing.py\n/set max_tasks zero\n/save x.md\n/help\n/tools")
+    assert done.returncode == 1
+    assert "nothing.py: there is no such file" in done.stderr
+    assert "max_tasks is a whole number" in done.stderr
+    assert "there is no answer to save yet" in done.stderr
+    assert "search(title)  [pure]" in done.stdout
+    assert "Traceback" not in done.stderr
