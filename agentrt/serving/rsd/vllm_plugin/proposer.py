@@ -85,10 +85,11 @@ class TreeProposer:
         del target
         auto: Any = transformers
         config, folder = self._config.model_config, self.settings.draft
-        check_tokenizers(
-            auto.AutoTokenizer.from_pretrained(config.tokenizer, local_files_only=True),
-            auto.AutoTokenizer.from_pretrained(folder, local_files_only=True),
-        )
+        if not config.skip_tokenizer_init:
+            check_tokenizers(
+                auto.AutoTokenizer.from_pretrained(config.tokenizer, local_files_only=True),
+                auto.AutoTokenizer.from_pretrained(folder, local_files_only=True),
+            )
         draft = auto.AutoModelForCausalLM.from_pretrained(folder, dtype=config.dtype, local_files_only=True)
         draft = draft.to(self._config.device_config.device)
         check_vocabularies(int(config.get_vocab_size()), vocabulary_size(draft))
@@ -179,7 +180,7 @@ class TreeProposer:
                 state.tree = None
             return None
         if state is None and self._free:
-            seed: Any = params.seed
+            seed: int | None = getattr(params, "seed", None)
             # Unseeded requests draw from the server's seed in their order, as vLLM's own sampling does.
             entropy = [self._seed, self._begun] if seed is None else [int(seed) & (2**63 - 1)]
             self._begun += 1
