@@ -141,12 +141,13 @@ def test_greedy_text_is_the_targets_own_under_pressure(tiny: tuple[str, str], tm
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("tree", "verifier"), [("rsd-s:3x3", "recursive"), ("rsd-c:2-2-1", "recursive"), ("chain:4", "traversal")]
+    ("tree", "verifier"),
+    [("rsd-s:3x3", "recursive"), ("rsd-c:2-2-1", "recursive"), ("chain:4", "traversal"), ("auto", "recursive")],
 )
 def test_requests_of_all_kinds_get_vllms_own_answers(
     tiny: tuple[str, str], alone: dict[str, Any], tmp_path: Path, tree: str, verifier: str
 ) -> None:
-    settings = {"draft": tiny[1], "tree": tree, "verifier": verifier}
+    settings = {"draft": tiny[1], "tree": tree, "verifier": verifier, "budget": 9}
     ours = run(tmp_path, {"model": tiny[0], **TIGHT}, job_of(64), settings)
     for mine, theirs in zip(ours["answers"], alone["answers"], strict=True):
         assert_same(mine, theirs)
