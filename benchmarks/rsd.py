@@ -1,18 +1,23 @@
 """Speculative decoding with draft trees: tokens per target call, wall time beside it, and the cost of the mathematics.
 
-    python -m benchmarks.rsd [--quick] [--check] [--json FILE] [--target DIR --draft DIR]
+    python -m benchmarks.rsd [--quick] [--check] [--json FILE] [--target DIR --draft DIR] [--minutes N --resume]
 
 Without `--draft` the draft is the target with 10% of noise in its weights. The quick run needs one small checkpoint
 (`--target`, or the environment variable AGENTRT_RSD_TARGET); without any only the overhead is measured.
+A whole run of a large pair takes hours on a CPU: `--minutes` ends it in between, and `--resume` goes on from what FILE
+holds. Cases come in order of worth, so that what is there first answers most.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import math
 import os
 import statistics
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +45,11 @@ PLANS = (
     "Tools: weather(city), email(to, text). Plan, one call a line: tell Ann whether it rains in Oslo and in Bergen.",
     "Tools: search(text), compare(a, b). Plan, one call a line: which river is longer, the Rhine or the Danube?",
 )
+
+
+PROMPTS = {"chat": CHAT, "plan": PLANS}
+VERIFIERS = {"plain": None, "recursive": RecursiveRejection(), "traversal": TraversalVerification()}
+TITLE = "tokens per target call (± is half a 95% interval over requests; ms a token in batches of 4)"
 
 
 def overhead(report: Report, rounds: int) -> None:
@@ -98,60 +108,90 @@ def pair(target: Path, draft: Path | None, dtype: str) -> tuple[Any, Any, Any]:
     return big, small, transformers.AutoTokenizer.from_pretrained(target)
 
 
-def acceptance(
-    report: Report, models: tuple[Any, Any, Any], budgets: list[int], heats: list[float], tokens: int
-) -> None:
-    """Tokens per target call of every method, with 95% intervals over requests, and milliseconds per token beside."""
+@dataclass(frozen=True)
+class Scope:
+    """How much is measured."""
+
+    kinds: list[str]
+    heats: list[float]
+    budgets: list[int]
+    tokens: int
+    seeds: int
+    minutes: float
+
+
+def acceptance(report: Report, models: tuple[Any, Any, Any], scope: Scope, known: list[list[Any]]) -> None:
+    """Tokens per target call of every method, with 95% intervals over requests, and milliseconds per token beside.
+
+    Args:
+        report: where the table and the figures go.
+        models: target, draft and tokenizer.
+        scope: what is measured.
+        known: rows of an earlier run, taken as they are.
+    """
     target, draft, tokenizer = models
-    prompts = {"chat": CHAT} if report.quick else {"chat": CHAT, "plan": PLANS}
-    seeds = 1 if report.quick else 3
-    rows: list[list[str | float]] = []
-    found: dict[tuple[str, float, int, str, str], tuple[float, float]] = {}
-    for kind, texts in prompts.items():
-        asked = [
+    asked = {
+        kind: [
             tokenizer.apply_chat_template(
                 [{"role": "user", "content": text}], add_generation_prompt=True, tokenize=True, return_dict=False
             )
-            for text in texts
+            for text in PROMPTS[kind]
         ]
-        for heat in heats:
-            plan = [(0, "plain", None)]
-            for budget in budgets:
-                plan += [
-                    (budget, tree, v) for tree in TREES[budget] for v in (RecursiveRejection(), TraversalVerification())
-                ]
-            for budget, tree, verifier in plan:
-                # K-SEQ is a verification rule itself: going leaf first over its draws is the row of `iid`.
-                if tree.startswith("kseq") and isinstance(verifier, TraversalVerification):
-                    continue
-                requests = [
-                    Request(p, Sampling(temperature=heat, seed=seed, max_tokens=tokens))
-                    for p in asked
-                    for seed in range(seeds)
-                ]
-                rates, spent, made = run(target, None if tree == "plain" else draft, tree, verifier, requests)
-                mean = sum(made) / sum(rates)
-                each = [m / c for m, c in zip(made, rates, strict=True)]
-                half = 1.96 * statistics.stdev(each) / len(each) ** 0.5
-                name = "plain" if verifier is None else type(verifier).__name__.removesuffix("Verification")
-                found[kind, heat, budget, tree.partition(":")[0], name] = mean, half
-                rows.append([kind, heat, budget, tree, name, mean, half, spent * 1e3 / sum(made)])
-                print(*rows[-1], file=sys.stderr, flush=True)
-    report.table(
-        "tokens per target call (± is half a 95% interval over requests; ms a token in batches of 4)",
-        ["prompts", "T", "nodes", "tree", "verifier", "tokens/call", "±", "ms/token"],
-        rows,
-    )
-    for (kind, heat, budget, tree, name), (mean, _) in found.items():
-        if tree == "rsd-s" and name == "RecursiveRejection":
-            against = found[kind, heat, budget, "iid", name][0]
-            report.add(
-                f"{kind} T={heat} {budget} nodes: RSD-S over i.i.d.", mean / against, target=1.0, better="higher"
-            )
-            if budget >= 14 and heat == 1:
-                chain = found[kind, heat, budget, "chain", name][0]
+        for kind in scope.kinds
+    }
+    rows, done = known, {tuple(row[:5]) for row in known}
+    end = time.monotonic() + scope.minutes * 60
+    left = 0
+    for kind, heat, budget, tree, name in cases(scope):
+        if (kind, heat, budget, tree, name) in done:
+            continue
+        if time.monotonic() > end:
+            left += 1
+            continue
+        requests = [
+            Request(p, Sampling(temperature=heat, seed=seed, max_tokens=scope.tokens))
+            for p in asked[kind]
+            for seed in range(scope.seeds)
+        ]
+        rates, spent, made = run(target, None if name == "plain" else draft, tree, VERIFIERS[name], requests)
+        each = [m / c for m, c in zip(made, rates, strict=True)]
+        half = 1.96 * statistics.stdev(each) / len(each) ** 0.5
+        rows.append([kind, heat, budget, tree, name, sum(made) / sum(rates), half, spent * 1e3 / sum(made)])
+        print(*rows[-1], file=sys.stderr, flush=True)
+    report.table(TITLE, ["prompts", "T", "nodes", "tree", "verifier", "tokens/call", "±", "ms/token"], rows)
+    if left:
+        report.note(f"{left} cases were left out for lack of time.")
+    compare(report, rows)
+
+
+def cases(scope: Scope) -> list[tuple[str, float, int, str, str]]:
+    """Prompts, temperature, nodes, tree and verifier of every case."""
+    found: list[tuple[str, float, int, str, str]] = []
+    for heat in scope.heats:
+        for kind in scope.kinds:
+            found.append((kind, heat, 0, "chain:1", "plain"))
+            for budget in scope.budgets:
+                for name in ("recursive", "traversal"):
+                    # K-SEQ is a verification rule itself: going leaf first over its draws is the row of `iid`.
+                    trees = [t for t in TREES[budget] if name == "recursive" or not t.startswith("kseq")]
+                    found += [(kind, heat, budget, tree, name) for tree in trees]
+    return found
+
+
+def compare(report: Report, rows: list[list[Any]]) -> None:
+    """RSD-S beside i.i.d. drafting, and beside the chain where the paper lets expect it ahead."""
+    found = {
+        (kind, heat, budget, tree.partition(":")[0], name): mean for kind, heat, budget, tree, name, mean, *_ in rows
+    }
+    for (kind, heat, budget, tree, name), mean in found.items():
+        if tree != "rsd-s" or name != "recursive":
+            continue
+        for other in ("iid", "chain"):
+            against = found.get((kind, heat, budget, other, name))
+            if against is not None and (other == "iid" or (budget >= 14 and heat == 1)):
+                what = "i.i.d." if other == "iid" else other
                 report.add(
-                    f"{kind} T={heat} {budget} nodes: RSD-S over chain", mean / chain, target=1.0, better="higher"
+                    f"{kind} T={heat:g} {budget} nodes: RSD-S over {what}", mean / against, target=1.0, better="higher"
                 )
 
 
@@ -171,12 +211,26 @@ def run(
     return calls, time.perf_counter() - start, made
 
 
+def known_rows(file: Path | None) -> list[list[Any]]:
+    """Rows that an earlier run wrote to `file`."""
+    if file is None or not file.exists():
+        return []
+    tables = json.loads(file.read_text())["tables"]
+    return next((table["rows"] for table in tables if table["title"] == TITLE), [])
+
+
 def main() -> int:
     line: argparse.ArgumentParser = parser(__doc__)
     line.add_argument("--target", type=Path, default=os.environ.get("AGENTRT_RSD_TARGET"), help="checkpoint folder")
     line.add_argument("--draft", type=Path, help="checkpoint folder of a smaller model with the same vocabulary")
     line.add_argument("--dtype", default="float32", choices=["float32", "bfloat16"])
     line.add_argument("--budgets", type=int, nargs="+", choices=list(TREES), help="nodes a tree")
+    line.add_argument("--heats", type=float, nargs="+", help="temperatures")
+    line.add_argument("--prompts", nargs="+", choices=list(PROMPTS), help="kinds of prompts")
+    line.add_argument("--tokens", type=int, help="tokens an answer")
+    line.add_argument("--seeds", type=int, help="answers a prompt")
+    line.add_argument("--minutes", type=float, default=math.inf, help="start no case after so many minutes")
+    line.add_argument("--resume", action="store_true", help="go on from the rows in --json FILE")
     parsed = line.parse_args()
     options = options_of(parsed)
     report = Report("rsd", packages=["torch", "transformers", "numpy"], quick=options.quick)
@@ -191,8 +245,20 @@ def main() -> int:
         models = pair(Path(parsed.target), parsed.draft, parsed.dtype)
         what = "a smaller model" if parsed.draft else "the target with 10% weight noise"
         report.note(f"Target {models[0].num_parameters():,} parameters, draft: {what}; {parsed.dtype}.")
-        budgets = parsed.budgets or ([6, 14] if options.quick else list(TREES))
-        acceptance(report, models, budgets, [1.0] if options.quick else [0.0, 0.6, 1.0], 20 if options.quick else 64)
+        quick = options.quick
+        scope = Scope(
+            parsed.prompts or (["chat"] if quick else list(PROMPTS)),
+            parsed.heats or ([1.0] if quick else [1.0, 0.6, 0.0]),
+            parsed.budgets or ([6, 14] if quick else list(TREES)),
+            parsed.tokens or (20 if quick else 64),
+            parsed.seeds or (1 if quick else 3),
+            parsed.minutes,
+        )
+        report.note(
+            f"{scope.tokens} tokens an answer, {scope.seeds} answers a prompt, {len(CHAT)} or {len(PLANS)} prompts."
+        )
+        known = known_rows(options.json) if parsed.resume else []
+        acceptance(report, models, scope, known)
     return report.finish(options)
 
 

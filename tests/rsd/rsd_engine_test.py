@@ -88,6 +88,21 @@ def test_greedy_text_is_the_targets_own(pair: tuple[Any, Any], tree: str, traver
     assert engine.counts.tokens == 80
 
 
+def test_a_tree_that_changes_every_few_rounds_leaves_the_text_alone(pair: tuple[Any, Any]) -> None:
+    engine = Engine(*pair, tree="auto", budget=9, max_batch=3)
+    assert engine.chooser is not None
+    used = set[str]()
+    numbers = [engine.add(Request(p, Sampling(temperature=0, max_tokens=70))) for p in PROMPTS]
+    texts: dict[int, list[int]] = {number: [] for number in numbers}
+    while engine.busy:
+        for progress in engine.step():
+            texts[progress.request] += progress.tokens
+        used.add(str(engine.shape))
+    assert list(texts.values()) == [greedy(pair[0], prompt, 70) for prompt in PROMPTS]
+    assert {"None", "chain:1", "rsd-s:3x3"} <= used
+    assert all(engine.chooser.rate(shape) > 0 for shape in engine.chooser.candidates)
+
+
 def test_recorded_passes_write_the_same_text(pair: tuple[Any, Any]) -> None:
     """What a CUDA graph does, on a CPU: inputs are copied to the recording's own memory, and the pass is repeated."""
     recorded = 0

@@ -19,17 +19,30 @@ pytestmark = [
 ]
 
 
-@pytest.fixture(scope="module")
-def models() -> tuple[Any, Any, Any]:
-    torch = pytest.importorskip("torch")
-    transformers = pytest.importorskip("transformers")
-    target, draft = (transformers.AutoModelForCausalLM.from_pretrained(FOLDER, dtype=torch.float32) for _ in range(2))
+def noisy_copy(folder: Path | None = None) -> Any:
+    """SmolLM2 with noise of a tenth of each weight's spread; saved to `folder`, with the tokenizer, if given."""
+    import torch
+    import transformers
+
+    draft = transformers.AutoModelForCausalLM.from_pretrained(FOLDER, dtype=torch.float32)
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
         for weight in draft.parameters():
             if weight.dim() == 2:
                 weight.add_(torch.randn(weight.shape, generator=generator) * weight.std() * 0.1)
-    return target, draft, transformers.AutoTokenizer.from_pretrained(FOLDER)
+    if folder is None:
+        return draft
+    draft.save_pretrained(folder)
+    transformers.AutoTokenizer.from_pretrained(FOLDER).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def models() -> tuple[Any, Any, Any]:
+    torch = pytest.importorskip("torch")
+    transformers = pytest.importorskip("transformers")
+    target = transformers.AutoModelForCausalLM.from_pretrained(FOLDER, dtype=torch.float32)
+    return target, noisy_copy(), transformers.AutoTokenizer.from_pretrained(FOLDER)
 
 
 @pytest.mark.parametrize("tree", ["chain:4", "rsd-c:2-2-1", "rsd-s:3x4"])

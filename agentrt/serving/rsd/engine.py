@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable
 from collections.abc import Sequence as Many
 from typing import Any
 
 import numpy as np
 
+from agentrt.serving.rsd.adaptive import TreeChooser
 from agentrt.serving.rsd.capture import Recorder
 from agentrt.serving.rsd.counts import Counts
 from agentrt.serving.rsd.drafter import Drafter, Text, moves
@@ -22,6 +24,9 @@ from agentrt.serving.rsd.text import Decoder
 from agentrt.serving.rsd.tree import Tree
 from agentrt.serving.rsd.verify import NO_TOKENS, RecursiveRejection, Verdict, Verifier
 
+AUTO = "auto"
+"""Instead of a tree: choose one from what was measured."""
+
 
 class Engine:
     """Decodes requests in batches with draft trees; not for several threads at once (see `SharedEngine`).
@@ -29,7 +34,7 @@ class Engine:
     Args:
         target: a transformers causal language model.
         draft: one with the same vocabulary; None decodes plainly.
-        tree: the tree to draft, as a shape or its text (`rsd-s:3x4`).
+        tree: the tree to draft, as a shape or its text (`rsd-s:3x4`), or `auto`: see `TreeChooser`.
         decoder: tokenizer for texts and stop strings.
         verifier: recursive rejection sampling by default.
         max_batch: requests that run together; more wait.
@@ -37,6 +42,7 @@ class Engine:
         support: tokens of the draft's distribution that are kept.
         token_budget: nodes, roots included, that one target pass may hold; None leaves it unbounded.
         recorder: see `TreeModel`.
+        budget: nodes a tree of `auto` may have.
 
     Raises:
         ModelPairError: the models do not fit together.
@@ -56,12 +62,16 @@ class Engine:
         support: int = 64,
         token_budget: int | None = None,
         recorder: Recorder | None = None,
+        budget: int = 16,
     ) -> None:
-        self.shape = TreeShape.parse(tree) if isinstance(tree, str) else tree
-        nodes = self.shape.nodes if draft is not None else 0
+        self.chooser = TreeChooser(budget) if tree == AUTO and draft is not None else None
+        shape = TreeShape.parse(tree) if isinstance(tree, str) and tree != AUTO else tree
+        # None: no drafts in the next round.
+        self.shape: TreeShape | None = shape if isinstance(shape, TreeShape) and draft is not None else None
+        nodes = budget if self.chooser is not None else self.shape.nodes if self.shape is not None else 0
         if token_budget is not None and (nodes + 1) * max_batch > token_budget:
             raise InvalidTree(
-                f"{max_batch} trees {self.shape} need {(nodes + 1) * max_batch} nodes a pass and the budget is"
+                f"{max_batch} trees {tree} need {(nodes + 1) * max_batch} nodes a pass and the budget is"
                 f" {token_budget}: choose a smaller tree or batch"
             )
         if draft is not None:
@@ -172,19 +182,28 @@ class Engine:
         sequence.started = True
 
     def _round(self, target: TreeModel) -> list[Progress]:
-        running = self._running
-        drafter = self._drafter
-        trees = self._grow(drafter) if drafter is not None else [root_only(s.tokens[-1]) for s in running]
+        running, chooser = self._running, self.chooser
+        if chooser is not None:
+            self.shape = chooser.choose(len(running))
+        began = time.perf_counter()
+        trees = self._grow() or [root_only(s.tokens[-1]) for s in running]
+        drafted = time.perf_counter()
         rows = self._evaluate(target, trees)
         verdicts = [
             self._verifier.verify(tree, row, sequence.generator)
             for tree, row, sequence in zip(trees, rows, running, strict=True)
         ]
         self._compact(target, verdicts)
+        if chooser is not None:
+            chooser.timed(self.shape, len(running), drafted - began, time.perf_counter() - drafted)
+            if self.shape is not None:
+                chooser.observe(self.shape, [len(verdict.path) for verdict in verdicts])
         done: list[Progress] = []
         for sequence, tree, row, verdict in zip(running, trees, rows, verdicts, strict=True):
             tokens = verdict.tokens(tree)
-            seen = len(sequence.tokens) + min(len(verdict.path), max(tree.shape.depth - 1, 0))
+            # Without a tree the draft has read nothing; its last level it never reads.
+            inner = min(len(verdict.path), tree.shape.depth - 1)
+            seen = len(sequence.tokens) + inner if len(tree) > 1 else sequence.drafted
             logprobs: list[float] = []
             if sequence.request.sampling.logprobs:
                 logprobs = [row.logprob(node, t) for node, t in zip((0, *verdict.path), tokens, strict=True)]
@@ -194,8 +213,10 @@ class Engine:
             done.append(progress)
         return done
 
-    def _grow(self, drafter: Drafter) -> list[Tree]:
-        return drafter.grow(
+    def _grow(self) -> list[Tree] | None:
+        if self._drafter is None or self.shape is None:
+            return None
+        return self._drafter.grow(
             self.shape,
             [
                 Text(row, np.array(s.tokens, dtype=np.int64), s.drafted, s.request.sampling.temperature, s.noise)

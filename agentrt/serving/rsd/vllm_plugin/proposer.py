@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from agentrt.serving.rsd.adaptive import TreeChooser, drafted_from
 from agentrt.serving.rsd.drafter import Drafter, Text, moves
 from agentrt.serving.rsd.errors import InvalidTree, NonFiniteLogits
 from agentrt.serving.rsd.model import TreeModel, check_parameters, check_tokenizers, check_vocabularies, vocabulary_size
@@ -17,7 +19,7 @@ from agentrt.serving.rsd.sampling import IntArray
 from agentrt.serving.rsd.shape import TreeShape
 from agentrt.serving.rsd.tree import Tree
 from agentrt.serving.rsd.vllm_plugin.requests import sampling_of, undraftable
-from agentrt.serving.rsd.vllm_plugin.settings import PluginSettings
+from agentrt.serving.rsd.vllm_plugin.settings import AUTO, PluginSettings
 
 _log = logging.getLogger("vllm.agentrt.rsd")
 
@@ -63,7 +65,11 @@ class TreeProposer:
                 f"the tree {self.settings.tree} has {nodes} nodes and a pass of this server holds {budget} tokens"
                 " (max_num_batched_tokens): choose a smaller tree"
             )
-        self.shape = TreeShape.parse(self.settings.tree)
+        auto = self.settings.tree == AUTO
+        self.chooser = TreeChooser(self.settings.budget, seed=int(model.seed or 0)) if auto else None
+        # None: no drafts in the next round.
+        self.shape: TreeShape | None = None if auto else TreeShape.parse(self.settings.tree)
+        self.seconds = 0.0
         self.runner: Any = None
         self._limit = int(model.max_model_len)
         self._seed = int(model.seed or 0)
@@ -85,10 +91,11 @@ class TreeProposer:
         del target
         auto: Any = transformers
         config, folder = self._config.model_config, self.settings.draft
-        check_tokenizers(
-            auto.AutoTokenizer.from_pretrained(config.tokenizer, local_files_only=True),
-            auto.AutoTokenizer.from_pretrained(folder, local_files_only=True),
-        )
+        if not config.skip_tokenizer_init:
+            check_tokenizers(
+                auto.AutoTokenizer.from_pretrained(config.tokenizer, local_files_only=True),
+                auto.AutoTokenizer.from_pretrained(folder, local_files_only=True),
+            )
         draft = auto.AutoModelForCausalLM.from_pretrained(folder, dtype=config.dtype, local_files_only=True)
         draft = draft.to(self._config.device_config.device)
         check_vocabularies(int(config.get_vocab_size()), vocabulary_size(draft))
@@ -116,6 +123,9 @@ class TreeProposer:
             slot_mappings: unused.
         """
         del slot_mappings
+        self.seconds = 0.0
+        if self.chooser is not None:
+            self.shape = self.chooser.choose(max(len(sampled_token_ids), 1))
         drafted: list[list[int]] = [[] for _ in sampled_token_ids]
         places, asked = list[int](), list[Drafting]()
         texts: list[Text] = []
@@ -133,8 +143,9 @@ class TreeProposer:
             texts.append(Text(state.row, tokens, read, heat, state.generator if heat > 0 else None))
             places.append(i)
             asked.append(state)
-        if not texts or self._drafter is None:
+        if not texts or self._drafter is None or self.shape is None:
             return drafted
+        began = time.perf_counter()
         try:
             trees = self._drafter.grow(self.shape, texts)
         except NonFiniteLogits as error:
@@ -144,7 +155,25 @@ class TreeProposer:
         for i, state, text, tree in zip(places, asked, texts, trees, strict=True):
             state.tree, state.root, state.read = tree, len(text.tokens) - 1, text.tokens
             drafted[i] = tree.tokens[1:].tolist()
+        self.seconds = time.perf_counter() - began
         return drafted
+
+    def learn(self, tokens: int, seconds: float, rounds: Sequence[tuple[Tree, int]]) -> None:
+        """Tell the chooser what the last round cost and gave.
+
+        Args:
+            tokens: tokens in the target's pass.
+            seconds: its time, verification included.
+            rounds: the trees that were verified whole, and how many levels of each were accepted.
+        """
+        if self.chooser is None:
+            return
+        self.chooser.target.add(tokens, seconds)
+        if rounds:
+            shape = rounds[0][0].shape
+            levels = drafted_from(shape)
+            self.chooser.draft.add(len(rounds) * round(sum(levels) / len(levels)), self.seconds / len(levels))
+            self.chooser.observe(shape, [accepted for _, accepted in rounds])
 
     def settle(self, paths: Mapping[str, Sequence[int]]) -> None:
         """Keep what the cache holds of the accepted paths of a round."""
@@ -179,7 +208,7 @@ class TreeProposer:
                 state.tree = None
             return None
         if state is None and self._free:
-            seed: Any = params.seed
+            seed: int | None = getattr(params, "seed", None)
             # Unseeded requests draw from the server's seed in their order, as vLLM's own sampling does.
             entropy = [self._seed, self._begun] if seed is None else [int(seed) & (2**63 - 1)]
             self._begun += 1

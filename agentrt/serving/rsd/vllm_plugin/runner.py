@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -55,6 +56,8 @@ class TreeRunner(_Runner):
         self.tree_stage: Stage = open_stage(self.max_num_tokens, proposer.settings.nodes + 1, self.device)
         self.tree_rows: dict[int, Staged] = {}
         self.tree_counts = Counts()
+        self.tree_began = 0.0
+        self.tree_tokens = 0
         traversal = proposer.settings.verifier == "traversal"
         self.tree_verifier: Verifier = TraversalVerification() if traversal else RecursiveRejection()
 
@@ -93,11 +96,15 @@ class TreeRunner(_Runner):
             self.tree_rows[row] = Staged(request, state, tree)
             self.positions[first : first + size] = torch.as_tensor(tree.positions(root)).to(self.positions.device)
             self.tree_stage.put(first, root, tree.ancestor_mask())
+        self.tree_tokens = int(scheduler_output.total_num_scheduled_tokens)
+        self.tree_began = time.perf_counter()
         return prepared
 
     def _sample(self, logits: Any, spec_decode_metadata: Any) -> Any:
         if not self.tree_rows or spec_decode_metadata is None:
-            return super()._sample(logits, spec_decode_metadata)
+            sampled = super()._sample(logits, spec_decode_metadata)
+            self.tree_proposer.learn(self.tree_tokens, time.perf_counter() - self.tree_began, [])
+            return sampled
         from vllm.v1.outputs import SamplerOutput
 
         drafted: list[int] = spec_decode_metadata.num_draft_tokens
@@ -128,6 +135,9 @@ class TreeRunner(_Runner):
             self.tree_counts.add(depth, len(path), len(text))
             observe_round(depth, len(path))
         self._compact(paths)
+        # A cut tree says nothing about its lower levels.
+        whole = [(s.tree, len(paths[s.request])) for s in self.tree_rows.values() if s.tree is s.state.tree]
+        self.tree_proposer.learn(self.tree_tokens, time.perf_counter() - self.tree_began, whole)
         self.tree_proposer.settle(paths)
         found = torch.as_tensor(tokens).to(logits.device)
         logprobs = None
