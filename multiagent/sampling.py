@@ -35,7 +35,7 @@ async def converse_all(
     cases: Sequence[Case],
     *,
     model: BaseChatModel | None = None,
-    concurrency: int = 8,
+    concurrency: int | anyio.CapacityLimiter = 8,
     checkpoints: Checkpoints | None = None,
 ) -> list[ConversationResult | MultiagentError]:
     """Holds independent conversations at the same time, so that a server can batch them.
@@ -43,7 +43,7 @@ async def converse_all(
     Args:
         cases: what to hold. With `checkpoints`, each needs a `key`.
         model: speaks for agents without a model of their own.
-        concurrency: conversations at once.
+        concurrency: conversations at once; a limiter, to share the number with other calls.
         checkpoints: keeps their turns.
 
     Returns:
@@ -55,7 +55,7 @@ async def converse_all(
     if checkpoints is not None and len({case.key for case in cases} - {None}) < len(cases):
         raise ValueError("conversations that are checkpointed together need a key each, all different")
     results: list[ConversationResult | MultiagentError | None] = [None] * len(cases)
-    limiter = anyio.CapacityLimiter(concurrency)
+    limiter = anyio.CapacityLimiter(concurrency) if isinstance(concurrency, int) else concurrency
 
     async def hold(at: int, case: Case) -> None:
         async with limiter:

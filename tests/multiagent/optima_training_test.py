@@ -9,7 +9,15 @@ import pytest
 
 pytest.importorskip("trl", reason="needs the extra optima")
 
-from agentrt.training import EndpointReadability, TorchReadability, TrlTrainer, ches_scores, influence_on, token_row
+from agentrt.training import (
+    EndpointReadability,
+    TorchReadability,
+    TrlTrainer,
+    ches_scores,
+    influence_on,
+    mutual_influence,
+    token_row,
+)
 from agentrt.training.testing import make_tiny_llama, open_tiny
 from multiagent import Format, MaxTurns, Reward, Weights
 from multiagent.errors import RewardError, TrainingError
@@ -200,6 +208,16 @@ def test_influence_is_positive_for_what_is_wanted_and_negative_for_its_reverse(t
     assert helps > 0 and harms == pytest.approx(-helps)
     with pytest.raises(ValueError, match="give some"):
         influence_on([], tiny)
+
+
+def test_mutual_influence_prefers_what_the_others_want_and_measures_no_pair_on_itself(tiny):
+    wanted = [Pair(chat(("user", f"w{n}")), chat(("assistant", "w5")), chat(("assistant", "w9"))) for n in range(5)]
+    odd = Pair(chat(("user", "w1")), wanted[0].rejected, wanted[0].chosen)
+    scores = mutual_influence(tiny, [*wanted, odd])
+    assert min(scores[:5]) > 0 > scores[5]
+    assert mutual_influence(tiny, wanted[:1]) == [0.0]
+    with pytest.raises(ValueError, match="the model that will be trained"):
+        mutual_influence(None, wanted)
 
 
 @pytest.fixture

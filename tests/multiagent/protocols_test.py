@@ -70,6 +70,13 @@ async def test_a_jury_without_a_single_vote_says_so():
     assert result.answer is None and result.details["votes"] == {} and result.stop_reason == "voted"
 
 
+@pytest.mark.asyncio
+async def test_one_agent_alone_ends_with_its_answer():
+    model = ScriptedModel.saying(["Let me think.", "Answer: 42"])
+    result = await Conversation([Agent("ann")]).run("6 x 7?", model=model)
+    assert (result.answer, result.stop_reason, len(model.prompts)) == ("42", "answered", 2)
+
+
 def test_juries_that_cannot_be():
     with pytest.raises(WrongAgents, match="3 judges and at least one solver"):
         Conversation(JUDGES, Jury(3), until=MaxTurns(3))
