@@ -110,16 +110,17 @@ async def self_consistency(
     samples: int = 5,
     concurrency: int = 8,
     likeness: float = 0.9,
-    seed: int = 0,
+    seed: int | None = None,
 ) -> Consensus:
     """Samples a conversation several times and takes the answer most samples agree on (Wang et al. 2023).
 
-    The samples differ by the model's temperature (see `Agent.sampling`) and get the seeds `seed`, `seed + 1`, ….
+    The samples differ by the model's temperature (see `Agent.sampling`) and, where `seed` is given,
+    get the seeds `seed`, `seed + 1`, …. vLLM 0.32 on a CPU can die of a request with a seed: give it none.
 
     Args:
         likeness: F1 from which two answers are one; a group is compared by its first answer.
     """
-    cases = [Case(conversation, question, seed=seed + at) for at in range(samples)]
+    cases = [Case(conversation, question, seed=None if seed is None else seed + at) for at in range(samples)]
     results = await converse_all(cases, model=model, concurrency=concurrency)
     held = tuple(result for result in results if isinstance(result, ConversationResult))
     groups = group_answers([result.answer for result in held if result.answer is not None], likeness)

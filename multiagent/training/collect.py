@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -19,7 +17,7 @@ from multiagent.events import ConversationResult
 from multiagent.rewards import Reward
 from multiagent.sampling import Case, converse_all
 from multiagent.side_by_side import together
-from multiagent.training.recipe import Recipe
+from multiagent.training.recipe import Recipe, seed_of
 from multiagent.training.tasks import Setting, Task
 from multiagent.training.tree import TurnTree
 from multiagent.trajectories import Message, Trajectory, TrajectoryStore
@@ -68,7 +66,7 @@ class Collector:
                 Case(
                     self.setting.conversation(task, forms[at % len(forms)]),
                     task.question,
-                    seed=seed_of(self.recipe.seed, self.iteration, task.id, at),
+                    seed=self.recipe.seed_for(self.iteration, task.id, at),
                 )
                 for at in range(self.recipe.samples)
             ]
@@ -118,7 +116,7 @@ class Collector:
                 Case(
                     conversation,
                     task.question,
-                    seed=seed_of(self.recipe.seed, self.iteration, task.id, expansion, at),
+                    seed=self.recipe.seed_for(self.iteration, task.id, expansion, at),
                     start=tree.transcript(number),
                 )
                 for at in range(self.recipe.tree.rollouts)
@@ -202,8 +200,3 @@ def chats_of(conversation: Conversation, transcript: Transcript) -> dict[str, li
         if any(isinstance(message, AIMessage) for message in prompt):
             found[name] = convert_to_openai_messages(prompt)
     return found
-
-
-def seed_of(*parts: object) -> int:
-    """A seed that depends on all parts and on nothing else."""
-    return int.from_bytes(hashlib.sha256(json.dumps(parts).encode()).digest()[:4])

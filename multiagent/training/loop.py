@@ -15,7 +15,7 @@ from multiagent.errors import MultiagentError, NothingSelected, StepFailed, Step
 from multiagent.events import ConversationResult
 from multiagent.rewards import Readability, Reward
 from multiagent.sampling import Case, converse_all
-from multiagent.training.collect import Collector, Say, seed_of
+from multiagent.training.collect import Collector, Say
 from multiagent.training.port import ModelAt, OpenModel, SftRow, Trainer
 from multiagent.training.rank import rank
 from multiagent.training.recipe import Kind, Recipe
@@ -249,9 +249,7 @@ async def evaluate(
     The token term of a single dialogue compares it with the longest a conversation may be by its setting; that keeps
     rewards of different iterations comparable.
     """
-    cases = [
-        Case(setting.conversation(task), task.question, seed=seed_of(recipe.seed, "eval", task.id)) for task in tasks
-    ]
+    cases = [Case(setting.conversation(task), task.question, seed=recipe.seed_for("eval", task.id)) for task in tasks]
     async with open_model(model_at) as model:
         results = await converse_all(cases, model=model, concurrency=recipe.concurrency)
     rows: list[tuple[float, float, ConversationResult]] = []

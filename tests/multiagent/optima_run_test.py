@@ -176,6 +176,24 @@ async def test_a_model_that_fails_is_named_as_it_is_and_in_no_group(tmp_path, ki
     run.close()
 
 
+@pytest.mark.parametrize("kind", ["sft", "dpo"])
+async def test_seeds_are_sent_only_where_the_recipe_says_so(tmp_path, kind):
+    for seeded in (True, False):
+        heard = []
+
+        @asynccontextmanager
+        async def opened(model, heard=heard):
+            heard.append(ScriptedModel.saying(varied))
+            yield heard[-1]
+
+        recipe = replace(RECIPE, steps=(kind,), seeded=seeded)
+        run = make(tmp_path / str(seeded), recipe, open_model=opened)
+        await run.step("eval", 0)
+        await run.step("collect", 1)
+        assert {"seed" in settings for model in heard for settings in model.settings} == {seeded}
+        run.close()
+
+
 async def test_dialogues_of_several_tasks_are_held_at_once(tmp_path):
     """Two tasks with one dialogue each: neither answers before both have been asked."""
     asked, both = [], anyio.Event()

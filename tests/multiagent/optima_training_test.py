@@ -4,6 +4,7 @@ import json
 import threading
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 
@@ -257,28 +258,20 @@ async def test_readability_from_a_servers_prompt_logprobs(endpoint):
 
 
 @pytest.mark.slow
-@pytest.mark.asyncio
 @pytest.mark.timeout(3000)
-async def test_the_recipe_for_a_cpu_runs_on_smollm2(tmp_path):
-    """SmolLM2-135M, LoRA, one supervised and one preference iteration on four tasks. No quality is claimed."""
-    from agentrt.cli.optima import checkpoint_of
-    from agentrt.serving import open_model
+def test_the_recipe_for_a_cpu_runs_on_smollm2(tmp_path):
+    """The recipe of docs/optima.md, on fewer tasks: SmolLM2-135M, LoRA, one supervised and one preference iteration."""
+    from typer.testing import CliRunner
 
-    base = await checkpoint_of("smollm2-135m")
-    tasks = [Task(f"t{n}", f"What is {n} plus {n}?", (str(2 * n),), {}, "numeric") for n in range(2, 6)]
-    recipe = Recipe(
-        "cpu",
-        ("sft", "dpo"),
-        samples=2,
-        weights=Weights(0.6, 1.0, -10.0),
-        pairs=PairRules(least=-10.0, gap=0.0, keep=1.0),
-        tree=TreeSettings(expansions=2, rollouts=2),
-        train=TrainSettings(lora=8, batch=4, micro_batch=1, max_length=768, device="cpu"),
+    from agentrt.cli.optima import app
+
+    tasks = Path(__file__).parents[2] / "examples/data/split_facts.json"
+    options = (
+        f"loop {tmp_path / 'run'} --tasks {tasks} --limit 6 --model smollm2-135m --recipe isft-dpo --iterations 2 "
+        "--samples 2 --batch 4 --epochs 1 --lr-sft 2e-4 --lr-preference 5e-5 --threshold -1 --least -1 --gap 0 "
+        "--rollouts 2 --expansions 2 --max-turns 3 --max-tokens 40 --json"
     )
-    run = OptimaRun(
-        tmp_path, recipe, tasks, tasks[:2], Setting(until=MaxTurns(4), max_tokens=48), base, open_model, TrlTrainer(),
-        readability=TorchReadability(base, device="cpu"),
-    )  # fmt: skip
-    report = await run.run()
-    run.close()
-    assert "| 2 | dpo |" in report.read_text()
+    done = CliRunner().invoke(app, options.split(), catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    assert [one["kind"] for one in json.loads(done.stdout)["iterations"]] == ["base", "sft", "dpo"]
+    assert (tmp_path / "run/iteration-2/model/model.safetensors").exists()
