@@ -1,5 +1,6 @@
 """Training for real on a tiny random model: the reward must rise, and only own tokens are learnt."""
 
+import errno
 import json
 import threading
 from dataclasses import replace
@@ -21,7 +22,7 @@ from agentrt.training import (
 )
 from agentrt.training.testing import make_tiny_llama, open_tiny
 from multiagent import Format, MaxTurns, Reward, Weights
-from multiagent.errors import RewardError, TrainingError
+from multiagent.errors import DiskFull, RewardError, TrainingError
 from multiagent.formats import Item
 from multiagent.training import OptimaRun, PairRules, Recipe, Setting, SftRow, Task, TrainSettings, TreeSettings
 from multiagent.trajectories import Pair
@@ -167,6 +168,20 @@ def test_preference_losses_and_adapters(tmp_path, tiny, settings):
     )
     assert outcome.last_loss < outcome.first_loss and outcome.steps == 4
     assert (tmp_path / "out/model.safetensors").exists() and (tmp_path / "out/tokenizer.json").exists()
+
+
+def test_a_disk_that_fills_up_while_the_model_is_saved_leaves_no_half_of_it(tmp_path, tiny, monkeypatch):
+    import transformers
+
+    def full(self, folder, **_):
+        (Path(folder) / "half").write_text("x")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(transformers.PreTrainedModel, "save_pretrained", full)
+    rows = [SftRow(chat(("user", "w1"), ("assistant", "w2")))]
+    with pytest.raises(DiskFull, match="no room left for the trained model out"):
+        TrlTrainer().sft(rows, model=tiny, output=tmp_path / "out", settings=replace(TRAIN, epochs=1))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_rows_that_are_too_long_are_left_out_and_counted(tmp_path, tiny):
