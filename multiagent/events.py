@@ -39,7 +39,7 @@ class ConversationResult:
     Attributes:
         answer: None where nobody gave one, not even when asked for a last answer.
         stop_reason: `agreement`, `max_turns`, `token_budget`, `repeats`, `ping_pong`, `silence`, `context_window`,
-            `end_mark`, a protocol's own (`approved`, `voted`, …), or reasons joined by ` & `. Never empty.
+            `end_mark`, a protocol's own (`answered`, `approved`, `voted`, …), or reasons joined by ` & `. Never empty.
         transcript: all turns.
         usage_by_agent: tokens and calls; `(selector)` is the model that chose the speakers.
         seconds: wall time, that before a resume not included.

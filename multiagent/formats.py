@@ -155,7 +155,8 @@ _POOL = (
     Format(
         "compact",
         "Write in note form, never in sentences, at most 3 short lines. Each line begins with one mark:\n"
-        "? what you need to know\n+ a fact that helps, a few words\n= the answer, once you know it, 1 to 5 words\n"
+        "? what you need to know from the others\n+ a fact of yours that the others need, a few words\n"
+        "= the answer, 1 to 5 words, once it is certain\n"
         "Nothing else: no greeting, no explanation, no repetition.",
         _read_marks,
     ),

@@ -20,6 +20,7 @@ from multiagent.errors import (
     UnknownAgent,
 )
 from multiagent.events import ConversationEvent, ConversationResult, Piece, Stopped, TurnFinished, TurnStarted
+from multiagent.side_by_side import together
 from multiagent.speakers import Floor
 from multiagent.speaking import Utterance, speak
 from multiagent.transcript import Transcript, Turn, Usage
@@ -114,7 +115,7 @@ class Run:
         if len(names) == 1:
             await one(names[0])
         else:
-            await _together([lambda name=name: one(name) for name in names])
+            await together([lambda name=name: one(name) for name in names])
         for name in names:
             await self._add(spoken[name])
         return None
@@ -233,21 +234,3 @@ def _as_turn(name: str, said: Utterance, answer: str | None, wave: int) -> Turn:
         logprobs=said.logprobs,
         steps=said.steps,
     )
-
-
-async def _together(calls: Sequence[Callable[[], Awaitable[None]]]) -> None:
-    """Runs calls at the same time; the first error cancels the others and is raised as it is."""
-    broken: list[Exception] = []
-
-    async def guarded(call: Callable[[], Awaitable[None]]) -> None:
-        try:
-            await call()
-        except Exception as error:
-            broken.append(error)
-            group.cancel_scope.cancel()
-
-    async with anyio.create_task_group() as group:
-        for call in calls:
-            group.start_soon(guarded, call)
-    if broken:
-        raise broken[0]

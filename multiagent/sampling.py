@@ -35,7 +35,7 @@ async def converse_all(
     cases: Sequence[Case],
     *,
     model: BaseChatModel | None = None,
-    concurrency: int = 8,
+    concurrency: int | anyio.CapacityLimiter = 8,
     checkpoints: Checkpoints | None = None,
 ) -> list[ConversationResult | MultiagentError]:
     """Holds independent conversations at the same time, so that a server can batch them.
@@ -43,7 +43,7 @@ async def converse_all(
     Args:
         cases: what to hold. With `checkpoints`, each needs a `key`.
         model: speaks for agents without a model of their own.
-        concurrency: conversations at once.
+        concurrency: conversations at once; a limiter, to share the number with other calls.
         checkpoints: keeps their turns.
 
     Returns:
@@ -55,7 +55,7 @@ async def converse_all(
     if checkpoints is not None and len({case.key for case in cases} - {None}) < len(cases):
         raise ValueError("conversations that are checkpointed together need a key each, all different")
     results: list[ConversationResult | MultiagentError | None] = [None] * len(cases)
-    limiter = anyio.CapacityLimiter(concurrency)
+    limiter = anyio.CapacityLimiter(concurrency) if isinstance(concurrency, int) else concurrency
 
     async def hold(at: int, case: Case) -> None:
         async with limiter:
@@ -110,16 +110,17 @@ async def self_consistency(
     samples: int = 5,
     concurrency: int = 8,
     likeness: float = 0.9,
-    seed: int = 0,
+    seed: int | None = None,
 ) -> Consensus:
     """Samples a conversation several times and takes the answer most samples agree on (Wang et al. 2023).
 
-    The samples differ by the model's temperature (see `Agent.sampling`) and get the seeds `seed`, `seed + 1`, ….
+    The samples differ by the model's temperature (see `Agent.sampling`) and, where `seed` is given,
+    get the seeds `seed`, `seed + 1`, …. vLLM 0.32 on a CPU can die of a request with a seed: give it none.
 
     Args:
         likeness: F1 from which two answers are one; a group is compared by its first answer.
     """
-    cases = [Case(conversation, question, seed=seed + at) for at in range(samples)]
+    cases = [Case(conversation, question, seed=None if seed is None else seed + at) for at in range(samples)]
     results = await converse_all(cases, model=model, concurrency=concurrency)
     held = tuple(result for result in results if isinstance(result, ConversationResult))
     groups = group_answers([result.answer for result in held if result.answer is not None], likeness)

@@ -1,8 +1,9 @@
 """What one agent is shown: its prompt, made from the shared rules, what only it knows, and the turns it may see.
 
-Layout, for the sake of a server's prefix cache: first what is the same in every prompt of every agent (rules, format,
-shared context), then what is this agent's own, then the question, then the turns. Each prompt of an agent begins with
-its previous one, so the cache serves every further turn too.
+Layout, for the sake of a server's prefix cache: first what is the same in every prompt of every agent (rules, shared
+context), then what is this agent's own, then how to write, then the question, then the turns. Each prompt of an agent
+begins with its previous one, so the cache serves every further turn too; and talks in several formats differ only
+behind the long part. Small models also keep to a format better that stands behind the texts than before them.
 """
 
 from __future__ import annotations
@@ -48,10 +49,10 @@ class View:
     def of(cls, agents: Sequence[Agent], protocol: Protocol, form: Format, shared: Context) -> View:
         """The view of a conversation: writes every agent's system message."""
         names = tuple(agent.name for agent in agents)
-        head = f"{protocol.rules(names)}\n\nHow to write a message:\n{form.instruction}"
+        head = protocol.rules(names)
         if common := as_text(shared):
             head += f"\n\nWhat all of you know:\n{common}"
-        return cls(protocol, form, names, {agent.name: _system(head, agent, protocol, names) for agent in agents})
+        return cls(protocol, form, names, {agent.name: _system(head, agent, protocol, form, names) for agent in agents})
 
     def prompt(self, name: str, transcript: Transcript) -> list[BaseMessage]:
         """What the model of agent `name` is given for its next turn: own turns as `assistant`, all else as `user`."""
@@ -65,8 +66,8 @@ class View:
                 messages.append(AIMessage(turn.text or SILENT))
                 heard = []
             elif self.protocol.sees(name, turn, self.names):
-                said = turn.text or SILENT
-                heard.append(said if len(self.names) == 2 else f"{turn.speaker}: {said}")
+                # With the name, also where there is one partner: small models else take the message for the task.
+                heard.append(f"{turn.speaker}: {turn.text or SILENT}")
         messages.append(HumanMessage("\n\n".join(heard) if heard else "Go on."))
         return messages
 
@@ -93,10 +94,10 @@ def estimate_tokens(text: str) -> int:
     return -(-len(text.encode()) // 4)
 
 
-def _system(head: str, agent: Agent, protocol: Protocol, names: tuple[str, ...]) -> str:
+def _system(head: str, agent: Agent, protocol: Protocol, form: Format, names: tuple[str, ...]) -> str:
     parts = [head, f"You are {agent.name}. {protocol.brief(agent.name, names)}".strip()]
     if agent.role:
         parts.append(agent.role)
     if own := as_text(agent.context):
         parts.append(f"What only you know:\n{own}")
-    return "\n\n".join(parts)
+    return "\n\n".join([*parts, f"How to write a message:\n{form.instruction}"])

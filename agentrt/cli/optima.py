@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from langchain_core.language_models import BaseChatModel
 
-    from multiagent.training import ModelAt, OptimaRun, PairSelector
+    from multiagent.training import ModelAt, OptimaRun, PairSelector, Recipe
     from multiagent.trajectories import Pair
 
 app = typer.Typer(
@@ -40,7 +40,19 @@ Limit = Annotated[int | None, typer.Option(min=2, help="Only the first so many t
 Lora = Annotated[int, typer.Option(min=0, help="Rank of the adapters; 0 trains all weights.")]
 Loss = Annotated[str, typer.Option(help="Preference loss: dpo or simpo.")]
 Batch = Annotated[int, typer.Option(min=1, help="Rows an optimiser step.")]
-Selector = Annotated[str, typer.Option(help="Which pairs are kept: random or q.")]
+RateSft = Annotated[float | None, typer.Option(min=0, help="Of supervised steps.", show_default="the paper's")]
+RateDpo = Annotated[float | None, typer.Option(min=0, help="Of preference steps.", show_default="the paper's")]
+Epochs = Annotated[float, typer.Option(min=0.01, help="Over the rows or pairs of a step.")]
+Rollouts = Annotated[int, typer.Option(min=1, help="Dialogues from each expanded turn of a tree.")]
+Expansions = Annotated[int, typer.Option(min=1, help="Turns of a tree that are expanded.")]
+Threshold = Annotated[
+    float | None, typer.Option(help="Least reward of a dialogue to train on.", show_default="the paper's")
+]
+Least = Annotated[float, typer.Option(help="The better turn of a pair is worth more than this.")]
+Gap = Annotated[float, typer.Option(help="And more than the worse one by this.")]
+MaxTurns = Annotated[int, typer.Option(min=1, help="Turns of a conversation at most.")]
+MaxTokens = Annotated[int, typer.Option(min=1, help="Tokens of a message at most.")]
+Selector = Annotated[str, typer.Option(help="Which pairs are kept: random, q or influence.")]
 TokenTerm = Annotated[bool, typer.Option(help="Reward few tokens.")]
 ReadabilityTerm = Annotated[bool, typer.Option(help="Reward what the base model finds readable.")]
 Ches = Annotated[bool, typer.Option("--ches", help="Leave out the pairs that most displace likelihood.")]
@@ -62,6 +74,16 @@ class Options:
     lora: int
     loss: str
     batch: int
+    lr_sft: float | None
+    lr_preference: float | None
+    epochs: float
+    rollouts: int
+    expansions: int
+    threshold: float | None
+    least: float
+    gap: float
+    max_turns: int
+    max_tokens: int
     selector: str
     token_term: bool
     readability_term: bool
@@ -85,6 +107,16 @@ def _command(step: Step | None) -> Callable[..., None]:
         lora: Lora = 8,
         loss: Loss = "dpo",
         batch: Batch = 64,
+        lr_sft: RateSft = None,
+        lr_preference: RateDpo = None,
+        epochs: Epochs = 1.0,
+        rollouts: Rollouts = 3,
+        expansions: Expansions = 8,
+        threshold: Threshold = None,
+        least: Least = 0.4,
+        gap: Gap = 0.2,
+        max_turns: MaxTurns = 10,
+        max_tokens: MaxTokens = 192,
         selector: Selector = "random",
         token_term: TokenTerm = True,
         readability_term: ReadabilityTerm = True,
@@ -95,7 +127,8 @@ def _command(step: Step | None) -> Callable[..., None]:
         import anyio
 
         options = Options(
-            held_out, model, recipe, family, iterations, samples, limit, lora, loss, batch, selector,
+            held_out, model, recipe, family, iterations, samples, limit, lora, loss, batch, lr_sft,
+            lr_preference, epochs, rollouts, expansions, threshold, least, gap, max_turns, max_tokens, selector,
             token_term, readability_term, ches, pairs,
         )  # fmt: skip
         anyio.run(_run, folder, tasks, step, options, as_json)
@@ -115,6 +148,30 @@ _HELP: dict[Step | None, str] = {
 
 for _step in _HELP:
     app.command(_step or "loop")(_command(_step))
+
+
+@app.command("export")
+def export(
+    folder: Folder,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="JSON lines: every trajectory with its rating.")],
+    redact: Annotated[bool, typer.Option(help="Take out keys, addresses and telephone numbers.")] = True,
+) -> None:
+    """Write what a run has collected as JSON lines.
+
+    Example: `agentrt optima export runs/first trajectories.jsonl`
+    """
+    from multiagent.redaction import Redaction
+    from multiagent.training.workspace import Workspace
+    from multiagent.trajectories import TrajectoryStore
+
+    place = Workspace(folder).store_path
+    if not place.is_file():
+        raise UsageError(f"{folder} is no run: it has no {place.name}")
+    store = TrajectoryStore(place)
+    try:
+        typer.echo(f"{store.export(file, Redaction() if redact else None)} trajectories: {file}")
+    finally:
+        store.close()
 
 
 async def _run(folder: Path, tasks: Path, step: Step | None, options: Options, as_json: bool) -> None:
@@ -154,13 +211,12 @@ async def make_run(folder: Path, tasks: Path, options: Options) -> OptimaRun:
         UsageError: an option means nothing.
         TrainingError: the tasks cannot be read, or the folder belongs to another run.
     """
-    from agentrt.training import TorchReadability, TrlTrainer
-    from agentrt.training.displacement import ches_scores
-    from multiagent.training import OptimaRun, Setting, read_tasks, recipe_named, without_displacement
+    from agentrt.training import TorchReadability, TrlTrainer, ches_scores, machine_name
+    from multiagent import Agreement
+    from multiagent import MaxTurns as TurnsAtMost
+    from multiagent.training import OptimaRun, Setting, read_tasks, without_displacement
     from multiagent.trajectories import read_pairs
 
-    if options.loss not in ("dpo", "simpo"):
-        raise UsageError(f"--loss is dpo or simpo, not {options.loss!r}")
     practised = read_tasks(tasks, limit=options.limit)
     if options.held_out is not None:
         held_out = read_tasks(options.held_out)
@@ -169,19 +225,7 @@ async def make_run(folder: Path, tasks: Path, options: Options) -> OptimaRun:
         practised, held_out = practised[:-cut], practised[-cut:]
     if not practised:
         raise UsageError(f"{tasks.name} holds too few tasks to train on and keep some back; give --held-out")
-    recipe = recipe_named(options.recipe, family=options.family)
-    if options.iterations is not None:
-        recipe = replace(recipe, steps=(recipe.steps * options.iterations)[: options.iterations])
-    loss: Literal["dpo", "simpo"] = "simpo" if options.loss == "simpo" else "dpo"
-    train = replace(recipe.train, lora=options.lora or None, loss=loss, batch=options.batch)
-    ablated: dict[str, float] = {} if options.token_term else {"tokens": 0.0}
-    recipe = replace(
-        recipe,
-        samples=options.samples or recipe.samples,
-        train=train,
-        weights=replace(recipe.weights, **ablated),
-        weights_dpo=replace(recipe.weights_dpo, **ablated),
-    )
+    recipe = _recipe(options)
     base = await checkpoint_of(options.model)
 
     def drop(model: ModelAt, found: Sequence[Pair]) -> Sequence[Pair]:
@@ -192,7 +236,11 @@ async def make_run(folder: Path, tasks: Path, options: Options) -> OptimaRun:
         recipe=recipe,
         tasks=practised,
         held_out=held_out,
-        setting=Setting(sampling={"temperature": 0.8}),
+        setting=Setting(
+            sampling={"temperature": 0.8},
+            until=Agreement() | TurnsAtMost(options.max_turns),
+            max_tokens=options.max_tokens,
+        ),
         base=base,
         open_model=_open,
         trainer=TrlTrainer(),
@@ -200,7 +248,45 @@ async def make_run(folder: Path, tasks: Path, options: Options) -> OptimaRun:
         selector=_selector(options.selector),
         more_pairs=read_pairs(options.pairs, source="planner") if options.pairs is not None else (),
         drop_pairs=drop if options.ches else None,
+        machine=machine_name(),
         say=_say,
+    )
+
+
+def _recipe(options: Options) -> Recipe:
+    """The paper's recipe with what the options change."""
+    from agentrt.serving.probe import default_device
+    from multiagent.training import PairRules, recipe_named
+
+    if options.loss not in ("dpo", "simpo"):
+        raise UsageError(f"--loss is dpo or simpo, not {options.loss!r}")
+    recipe = recipe_named(options.recipe, family=options.family)
+    steps = recipe.steps
+    if options.iterations is not None:
+        steps = (steps * options.iterations)[: options.iterations]
+    weights, weights_dpo = recipe.weights, recipe.weights_dpo
+    if not options.token_term:
+        weights, weights_dpo = replace(weights, tokens=0.0), replace(weights_dpo, tokens=0.0)
+    if options.threshold is not None:
+        weights = replace(weights, threshold=options.threshold)
+    return replace(
+        recipe,
+        steps=steps,
+        samples=options.samples or recipe.samples,
+        weights=weights,
+        weights_dpo=weights_dpo,
+        tree=replace(recipe.tree, rollouts=options.rollouts, expansions=options.expansions),
+        seeded=default_device() == "cuda",
+        pairs=PairRules(options.least, options.gap, recipe.pairs.keep),
+        train=replace(
+            recipe.train,
+            lora=options.lora or None,
+            loss="simpo" if options.loss == "simpo" else "dpo",
+            batch=options.batch,
+            epochs=options.epochs,
+            lr_sft=recipe.train.lr_sft if options.lr_sft is None else options.lr_sft,
+            lr_preference=recipe.train.lr_preference if options.lr_preference is None else options.lr_preference,
+        ),
     )
 
 
@@ -227,15 +313,22 @@ def next_iteration(run: OptimaRun, step: Step) -> int:
 
 
 def _open(model: ModelAt) -> AbstractAsyncContextManager[BaseChatModel]:
-    from agentrt.serving import open_model
+    from agentrt.serving import Off, ServerSettings, open_model
+    from agentrt.serving.probe import default_device
 
-    return open_model(Path(model))
+    # Many conversations at once: drafting would cost throughput.
+    return open_model(Path(model), settings=ServerSettings(device=default_device(), speculation=Off()))
 
 
 def _selector(name: str) -> PairSelector:
-    from multiagent.training import AtRandom, ByValue
+    from agentrt.training import mutual_influence
+    from multiagent.training import AtRandom, ByInfluence, ByValue
 
-    known: dict[str, PairSelector] = {"random": AtRandom(), "q": ByValue()}
+    known: dict[str, PairSelector] = {
+        "random": AtRandom(),
+        "q": ByValue(),
+        "influence": ByInfluence(mutual_influence),
+    }
     if name not in known:
-        raise UsageError(f"--selector is {' or '.join(known)}, not {name!r}")
+        raise UsageError(f"--selector is one of {', '.join(known)}, not {name!r}")
     return known[name]

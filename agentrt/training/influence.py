@@ -13,13 +13,14 @@ from typing import Any
 
 from agentrt.training.checkpoint import device_of, load
 from agentrt.training.rows import chat_tokens
+from multiagent.training.port import ModelAt
 from multiagent.trajectories import Message, Pair
 
 
 def influence_on(
     held_out: Sequence[Pair], model: str | Path, *, device: str = "auto"
 ) -> Callable[[Sequence[Pair]], list[float]]:
-    """A function for `ByInfluence`: how much training on each pair should help on `held_out`.
+    """How much training on each pair should help on `held_out`, as a function of pairs.
 
     Only the last layer's gradients are compared, which keeps one vector of its size a pair in memory.
 
@@ -41,6 +42,35 @@ def influence_on(
         return [float(_gradient(pair, weights, tokenizer, learnt) @ wanted) / len(held_out) for pair in pairs]
 
     return score
+
+
+def mutual_influence(model: ModelAt | None, pairs: Sequence[Pair], *, every: int = 4) -> list[float]:
+    """For `ByInfluence` where no pairs are held out: each pair's influence on every `every`th of the others.
+
+    Args:
+        model: the checkpoint that will be trained.
+        pairs: to choose from; those that are measured on are chosen from too, but never measured on themselves.
+        every: which of them are measured on.
+
+    Raises:
+        ValueError: there is no model.
+    """
+    if model is None:
+        raise ValueError("influence is measured on the model that will be trained; select with for_model(…)")
+    if len(pairs) < 2:
+        return [0.0] * len(pairs)
+    weights, tokenizer = load(model, device_of("auto"))
+    weights.eval()
+    learnt = _last_layer(weights)
+    wanted = sum(_gradient(pair, weights, tokenizer, learnt) for pair in pairs[::every])
+    count = len(pairs[::every])
+    scores: list[float] = []
+    for at, pair in enumerate(pairs):
+        gradient = _gradient(pair, weights, tokenizer, learnt)
+        itself = at % every == 0
+        others = float(gradient @ wanted) - (float(gradient @ gradient) if itself else 0.0)
+        scores.append(others / max(1, count - itself))
+    return scores
 
 
 def _last_layer(model: Any) -> list[Any]:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +23,9 @@ if TYPE_CHECKING:
 
 TOGETHER = 12
 """Conversations held at once, so that the server has a batch to work on at any time."""
+
+SELDOM = 4
+"""How much later the arms without a target come."""
 
 
 @dataclass(frozen=True)
@@ -74,16 +76,19 @@ Missing = tuple[str, str, Task]
 def missing_from(
     cache: Cache, tasks: Mapping[str, Sequence[Task]], arms: Mapping[str, Mapping[str, Arm]]
 ) -> list[Missing]:
-    """What was not held yet: question by question, the data sets in turn, all arms of a question side by side.
+    """What was not held yet, in the order of holding it: question by question, the data sets in turn.
 
-    So a run that ends early has all arms of the questions it came to, the arms meet the same load, and prompts that
-    begin alike come to the server together.
+    The exchanges have a target to meet, so of them more questions are held where time is short: the other arms come
+    `SELDOM` times as late. Arms of one place meet the same load, and their prompts, which begin alike, come together.
     """
-    columns = [[[(name, arm, task) for arm in arms[name]] for task in found] for name, found in tasks.items()]
-    questions: Iterable[list[Missing]] = (
-        question for row in zip_longest(*columns) for question in row if question is not None
-    )
-    return [one for question in questions for one in question if (one[0], one[1], one[2].id) not in cache.rows]
+    found = [
+        (at if "exchange" in arm else SELDOM * at, (dataset, arm, task))
+        for dataset, questions in tasks.items()
+        for arm in arms[dataset]
+        for at, task in enumerate(questions)
+        if (dataset, arm, task.id) not in cache.rows
+    ]
+    return [one for _, one in sorted(found, key=lambda placed: placed[0])]
 
 
 async def measure(

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from statistics import mean, median
+from typing import TypeVar
 
 from benchmarks.optima.arms import Arm
 from benchmarks.optima.measure import TOGETHER, Cache, Row
@@ -13,6 +14,7 @@ from benchmarks.report import Report
 from multiagent.training import Task
 
 DRAWS = 2000
+Value = TypeVar("Value")
 
 
 def summarise(
@@ -28,7 +30,7 @@ def summarise(
         for arm in arms[dataset]:
             held = [cache.rows[dataset, arm, task.id] for task in questions if (dataset, arm, task.id) in cache.rows]
             if not held:
-                rows.append([arm, 0, None, "", None, None, None, "not run"])
+                rows.append([arm, 0, None, "", None, None, None, None, "not run"])
                 continue
             low, high = interval([row.score for row in held], mean)
             stops = ", ".join(f"{count} {stop}" for stop, count in Counter(row.stop for row in held).most_common(4))
@@ -39,13 +41,14 @@ def summarise(
                     mean(row.score for row in held),
                     f"{low:.2f} to {high:.2f}",
                     mean(row.tokens for row in held),
+                    mean(row.prompt for row in held),
                     mean(row.turns for row in held),
                     median(row.seconds for row in held),
                     stops,
                 ]
             )
         metric = "accuracy" if dataset == "gsm8k" else "F1"
-        columns = ["arm", "questions", metric, "95% interval", "tokens", "turns", "median s", "stop reasons"]
+        columns = ["arm", "questions", metric, "95% interval", "written", "read", "turns", "median s", "stop reasons"]
         report.table(dataset, columns, rows)
     for dataset, plain, compact in (
         ("asym_hotpot", "exchange, plain", "exchange, compact"),
@@ -59,24 +62,31 @@ def summarise(
         if pairs:
             _compare(report, dataset, pairs)
     report.note(
-        f"Model: {model}, untrained. Tokens are those written. Wall time is per question with up to {TOGETHER} "
-        "questions at once, on a machine that did other work too: compare the arms, not the seconds. Intervals are "
-        f"bootstrapped over questions ({DRAWS} draws); with few questions they are wide."
+        f"Model: {model}, untrained. Tokens are written and read a question, what the prefix cache held included. "
+        f"Wall time is that of one conversation while up to {TOGETHER} shared the server, on a machine that did other "
+        f"work too: compare the arms, not the seconds. Intervals are bootstrapped over questions ({DRAWS} draws); with "
+        "few questions they are wide."
     )
 
 
 def _compare(report: Report, dataset: str, pairs: Sequence[tuple[Row, Row]]) -> None:
-    ratio = sum(compact.tokens for _, compact in pairs) / sum(plain.tokens for plain, _ in pairs)
+    ratio = _ratio(pairs)
     gain = mean(compact.score - plain.score for plain, compact in pairs)
     low, high = interval([compact.score - plain.score for plain, compact in pairs], mean)
+    least, most = interval(pairs, _ratio)
     report.add(f"{dataset}: compact tokens / plain tokens", ratio, target=0.5)
     report.add(f"{dataset}: F1 compact - F1 plain", gain, target=0.0, better="higher")
     report.note(
-        f"{dataset}: {len(pairs)} questions in both; F1 difference {gain:+.3f} (95%: {low:+.3f} to {high:+.3f})."
+        f"{dataset}: {len(pairs)} questions in both; F1 difference {gain:+.3f} (95%: {low:+.3f} to {high:+.3f}), "
+        f"tokens {ratio:.2f} of plain (95%: {least:.2f} to {most:.2f})."
     )
 
 
-def interval(values: Sequence[float], statistic: Callable[[Sequence[float]], float]) -> tuple[float, float]:
+def _ratio(pairs: Sequence[tuple[Row, Row]]) -> float:
+    return sum(compact.tokens for _, compact in pairs) / sum(plain.tokens for plain, _ in pairs)
+
+
+def interval(values: Sequence[Value], statistic: Callable[[Sequence[Value]], float]) -> tuple[float, float]:
     """The bootstrapped 95% interval of a statistic (Efron's percentiles, fixed seed)."""
     random = Random(0)
     drawn = sorted(statistic(random.choices(values, k=len(values))) for _ in range(DRAWS))

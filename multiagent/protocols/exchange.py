@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
+from multiagent.formats import Format
 from multiagent.protocols.port import Protocol, others
+from multiagent.transcript import Transcript
+
+_ENDORSES = re.compile(
+    r"\W*(?:(?:yes|right|correct)\W+)?(?:i\s+)?agree(?:d)?(?:\s+with\s+(?:you|that|\w+))?\W*", re.IGNORECASE
+)
 
 
 class InfoExchange(Protocol):
@@ -16,8 +23,15 @@ class InfoExchange(Protocol):
         return (
             f"{', '.join(names)} answer a question together. Each knows facts that the others cannot see. "
             "In a message, tell only what the others need to answer the question, ask for what you lack, "
-            "and give the answer as soon as you know it. If you agree with an answer, give the same answer."
+            "and give the answer once the facts of all are in. If you agree with an answer, give the same answer."
         )
+
+    def answer(self, text: str, speaker: str, transcript: Transcript, form: Format) -> str | None:
+        """The message's own answer, or the partner's newest where all it says is that it agrees."""
+        own = form.answer(text)
+        if own is not None or not _ENDORSES.fullmatch(text.strip()):
+            return own
+        return next((turn.answer for turn in reversed(transcript) if turn.speaker != speaker and turn.answer), None)
 
     def brief(self, name: str, names: Sequence[str]) -> str:
         return f"You talk to {others(name, names)}. Speak only for yourself."
@@ -35,3 +49,6 @@ class Solo(Protocol):
 
     def brief(self, name: str, names: Sequence[str]) -> str:
         return ""
+
+    def ended(self, transcript: Transcript, names: Sequence[str]) -> str | None:
+        return "answered" if transcript.answer is not None else None

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, cast
 
@@ -17,7 +16,8 @@ from multiagent.errors import MultiagentError, RewardError
 from multiagent.events import ConversationResult
 from multiagent.rewards import Reward
 from multiagent.sampling import Case, converse_all
-from multiagent.training.recipe import Recipe
+from multiagent.side_by_side import together
+from multiagent.training.recipe import Recipe, seed_of
 from multiagent.training.tasks import Setting, Task
 from multiagent.training.tree import TurnTree
 from multiagent.trajectories import Message, Trajectory, TrajectoryStore
@@ -51,31 +51,36 @@ class Collector:
     say: Say
 
     async def dialogues(self, tasks: Sequence[Task], model: BaseChatModel) -> int:
-        """Samples dialogues on each task; those of the first iteration are held in the formats of the pool.
+        """Samples dialogues, several tasks at once. Those of the first iteration are held in the formats of
+        the pool.
 
         Returns:
             Dialogues that failed; the others are stored.
         """
-        failures = 0
-        for task in self._open(tasks):
-            forms = self.recipe.pool if self.recipe.pool and self.iteration == 1 else (None,)
+        failures = [0]
+        limiter = anyio.CapacityLimiter(self.recipe.concurrency)
+        forms = self.recipe.pool if self.recipe.pool and self.iteration == 1 else (None,)
+
+        async def sample(task: Task) -> None:
             cases = [
                 Case(
                     self.setting.conversation(task, forms[at % len(forms)]),
                     task.question,
-                    seed=seed_of(self.recipe.seed, self.iteration, task.id, at),
+                    seed=self.recipe.seed_for(self.iteration, task.id, at),
                 )
                 for at in range(self.recipe.samples)
             ]
-            results = await converse_all(cases, model=model, concurrency=self.recipe.concurrency)
+            results = await converse_all(cases, model=model, concurrency=limiter)
             own = self.setting.conversation(task)
             held = [result for result in results if isinstance(result, ConversationResult)]
-            failures += len(results) - len(held)
+            failures[0] += len(results) - len(held)
             if not held:
                 raise cast(Exception, results[0])
             self.store.add(self._dialogue(task, own, result, at) for at, result in enumerate(held))
             self.say(f"{task.id}: {len(held)} dialogues, {sum(result.tokens for result in held)} tokens")
-        return failures
+
+        await together([partial(sample, task) for task in self._open(tasks)])
+        return failures[0]
 
     async def trees(self, tasks: Sequence[Task], model: BaseChatModel, reward: Callable[[Task], Reward]) -> int:
         """Grows a tree of turns on each task, several tasks at once. Returns rollouts that failed."""
@@ -89,9 +94,7 @@ class Collector:
                 self.store.add(self._nodes(task, tree, conversation))
                 self.say(f"{task.id}: {len(tree.nodes)} nodes, {len(tree.rollouts)} rollouts")
 
-        async with anyio.create_task_group() as group:
-            for task in self._open(tasks):
-                group.start_soon(grow, task)
+        await together([partial(grow, task) for task in self._open(tasks)])
         return failures[0]
 
     def _open(self, tasks: Sequence[Task]) -> list[Task]:
@@ -113,7 +116,7 @@ class Collector:
                 Case(
                     conversation,
                     task.question,
-                    seed=seed_of(self.recipe.seed, self.iteration, task.id, expansion, at),
+                    seed=self.recipe.seed_for(self.iteration, task.id, expansion, at),
                     start=tree.transcript(number),
                 )
                 for at in range(self.recipe.tree.rollouts)
@@ -197,8 +200,3 @@ def chats_of(conversation: Conversation, transcript: Transcript) -> dict[str, li
         if any(isinstance(message, AIMessage) for message in prompt):
             found[name] = convert_to_openai_messages(prompt)
     return found
-
-
-def seed_of(*parts: object) -> int:
-    """A seed that depends on all parts and on nothing else."""
-    return int.from_bytes(hashlib.sha256(json.dumps(parts).encode()).digest()[:4])

@@ -15,7 +15,7 @@ from multiagent.errors import MultiagentError, NothingSelected, StepFailed, Step
 from multiagent.events import ConversationResult
 from multiagent.rewards import Readability, Reward
 from multiagent.sampling import Case, converse_all
-from multiagent.training.collect import Collector, Say, seed_of
+from multiagent.training.collect import Collector, Say
 from multiagent.training.port import ModelAt, OpenModel, SftRow, Trainer
 from multiagent.training.rank import rank
 from multiagent.training.recipe import Kind, Recipe
@@ -48,6 +48,7 @@ class OptimaRun:
         more_pairs: pairs from elsewhere, such as the planner's, trained on in every preference iteration.
         drop_pairs: filters pairs by the model they are for (CHES); None keeps all.
         reward: what the rewards are made from, beside the recipe's weights.
+        machine: where it runs, for the report.
         say: receives a line of progress.
     """
 
@@ -64,6 +65,7 @@ class OptimaRun:
     more_pairs: Sequence[Pair] = ()
     drop_pairs: Callable[[ModelAt, Sequence[Pair]], Sequence[Pair]] | None = None
     reward: Reward = field(default_factory=Reward)
+    machine: str = ""
     say: Say = print
     place: Workspace = field(init=False)
     store: TrajectoryStore = field(init=False)
@@ -77,6 +79,8 @@ class OptimaRun:
                 "tasks": fingerprint([task.id for task in self.tasks]),
                 "held_out": fingerprint([task.id for task in self.held_out]),
                 "selector": type(self.selector).__name__,
+                "setting": self.setting.description,
+                "readability": self.readability is not None,
             }
         )
         self.store = TrajectoryStore(self.place.store_path)
@@ -143,7 +147,7 @@ class OptimaRun:
                 samples.setdefault(sample["question"], []).append(
                     Sample(number, sample["transcript"], sample["answer"], sample["reference"])
                 )
-        return write_report(self.folder, self.recipe, str(self.base), iterations, samples)
+        return write_report(self.folder, self.recipe, str(self.base), iterations, samples, machine=self.machine)
 
     def model_before(self, iteration: int) -> ModelAt:
         """The model an iteration begins with."""
@@ -191,9 +195,11 @@ class OptimaRun:
                 f"no pair of iteration {iteration} passes: the better turn must be worth more than "
                 f"{self.recipe.pairs.least}, and {self.recipe.pairs.gap} more than the worse; lower these"
             )
-        kept = self.selector.select(found, self.recipe.pairs.keep)
+        model, keep = self.model_before(iteration), self.recipe.pairs.keep
+        # Some selectors ask the model, which takes its time.
+        kept = await to_thread.run_sync(lambda: self.selector.for_model(model).select(found, keep))
         if self.drop_pairs is not None and kept:
-            kept = list(await to_thread.run_sync(self.drop_pairs, self.model_before(iteration), kept))
+            kept = list(await to_thread.run_sync(self.drop_pairs, model, kept))
         self.store.add_pairs(kept)
         trained_on = [*kept, *self.more_pairs]
         write_lines(folder / "pairs.jsonl", (json.dumps(asdict(pair)) for pair in trained_on))
@@ -243,9 +249,7 @@ async def evaluate(
     The token term of a single dialogue compares it with the longest a conversation may be by its setting; that keeps
     rewards of different iterations comparable.
     """
-    cases = [
-        Case(setting.conversation(task), task.question, seed=seed_of(recipe.seed, "eval", task.id)) for task in tasks
-    ]
+    cases = [Case(setting.conversation(task), task.question, seed=recipe.seed_for("eval", task.id)) for task in tasks]
     async with open_model(model_at) as model:
         results = await converse_all(cases, model=model, concurrency=recipe.concurrency)
     rows: list[tuple[float, float, ConversationResult]] = []

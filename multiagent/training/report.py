@@ -43,16 +43,24 @@ def write_report(
     base: str,
     iterations: Sequence[Iteration],
     samples: Mapping[str, Sequence[Sample]],
+    *,
+    machine: str = "",
 ) -> Path:
     """Writes `report.md`, `report.json`, `reward.svg` and `tokens.svg`; returns the first one's path."""
     numbers = [one.number for one in iterations]
     write_lines(folder / "reward.svg", [_plot("reward", numbers, [one.reward for one in iterations])])
     write_lines(folder / "tokens.svg", [_plot("tokens", numbers, [one.tokens for one in iterations])])
-    body = {"recipe": asdict(recipe), "base": Path(base).name, "iterations": [asdict(one) for one in iterations]}
+    body = {
+        "recipe": asdict(recipe),
+        "base": _model_name(base),
+        "machine": machine,
+        "iterations": [asdict(one) for one in iterations],
+    }
     write_lines(folder / "report.json", [json.dumps(body, indent=1, ensure_ascii=False, default=str)])
     lines = [
-        f"# {recipe.name} on {Path(base).name}",
+        f"# {recipe.name} on {_model_name(base)}",
         "",
+        *([f"Run on: {machine}.", ""] if machine else []),
         "| iteration | trained by | reward | task metric | tokens | answered | agreed | trained on |",
         "|---|---|---|---|---|---|---|---|",
         *(_row(one) for one in iterations),
@@ -68,6 +76,12 @@ def write_report(
             lines += ["", f"Iteration {sample.iteration}, answer {sample.answer!r}:", "", said]
     write_lines(folder / "report.md", lines)
     return folder / "report.md"
+
+
+def _model_name(base: str) -> str:
+    """A catalogue model's folder is named after its weights' precision, and its parent after the model."""
+    path = Path(base)
+    return f"{path.parent.name} {path.name}" if path.name in ("bf16", "int8") else path.name
 
 
 def _row(one: Iteration) -> str:

@@ -5,12 +5,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from random import Random
 from typing import Any
 
-from multiagent.training.port import SftRow
+from multiagent.training.port import ModelAt, SftRow
 from multiagent.training.recipe import PairRules
 from multiagent.trajectories import Message, Pair, Rating, Trajectory
 
@@ -45,6 +45,11 @@ class PairSelector(ABC):
     def score(self, pairs: Sequence[Pair]) -> list[float]:
         """How much each pair is wanted."""
 
+    def for_model(self, model: ModelAt) -> PairSelector:
+        """The selector for the model that is trained next; most do not look at it."""
+        del model
+        return self
+
     def select(self, pairs: Sequence[Pair], keep: float) -> list[Pair]:
         """The best share `keep` of the pairs, at least one, best first."""
         scores = self.score(pairs)
@@ -72,12 +77,17 @@ class AtRandom(PairSelector):
 
 @dataclass
 class ByInfluence(PairSelector):
-    """Those that a function expects to help most (`influence`), as `agentrt.training.influence_on` does."""
+    """Those that a function of the model and the pairs expects to help most (`influence`), as
+    `agentrt.training.mutual_influence` does."""
 
-    influence: Callable[[Sequence[Pair]], list[float]]
+    influence: Callable[[ModelAt | None, Sequence[Pair]], list[float]]
+    model: ModelAt | None = None
+
+    def for_model(self, model: ModelAt) -> PairSelector:
+        return replace(self, model=model)
 
     def score(self, pairs: Sequence[Pair]) -> list[float]:
-        return self.influence(pairs)
+        return self.influence(self.model, pairs)
 
 
 def tree_pairs(nodes: Sequence[Trajectory], ratings: Mapping[str, Rating], rules: PairRules) -> list[Pair]:

@@ -63,6 +63,14 @@ class Setting:
     window: int | None = None
     alone: bool = False
 
+    @property
+    def description(self) -> str:
+        """What tells settings apart: a training run goes on only with the one it was begun with."""
+        form = self.format if isinstance(self.format, str) else self.format.name
+        name = self.protocol.name if self.protocol is not None else "by the task"
+        told = [name, form, self.until, dict(self.sampling or {}), self.max_tokens, self.window, self.alone]
+        return ", ".join(map(str, told))
+
     def conversation(self, task: Task, form: str | Format | None = None) -> Conversation:
         """The conversation a task is held as, in another format where one is given."""
         contexts = dict(task.contexts) or {"solver": (), "critic": ()}

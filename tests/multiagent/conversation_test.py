@@ -130,6 +130,33 @@ async def test_each_prompt_begins_with_the_previous_one_and_heads_are_shared():
     assert len(heads) == 1 and "Common ground." in heads.pop()
 
 
+async def test_how_to_write_stands_behind_what_is_known_and_partners_are_named():
+    """So talks in two formats share all of their prompts but the end, and a lone message is not taken for the task."""
+    prompts = {}
+    for form in ("plain", "compact"):
+        model = ScriptedModel.saying(["? Lilu", "= a spirit", "= a spirit"])
+        await talk(format=form, until=MaxTurns(3), last_answer=0).run(QUESTION, model=model)
+        prompts[form] = model.prompts
+    heads = [prompts[form][0][0].text.split("How to write a message:") for form in prompts]
+    assert heads[0][0] == heads[1][0] and "Gallu is a demon." in heads[0][0] and heads[0][1] != heads[1][1]
+    assert prompts["compact"][1][1].text == f"Question: {QUESTION}\n\nalice: ? Lilu"
+
+
+@pytest.mark.parametrize("said", ["I agree.", "Yes, I agree with alice!", "AGREE", "**Agreed**"])
+async def test_in_an_exchange_who_only_agrees_gives_the_partners_answer(said):
+    result = await talk().run(QUESTION, model=ScriptedModel.saying(["Answer: a spirit", said]))
+    assert (result.answer, result.stop_reason, len(result.transcript)) == ("a spirit", "agreement", 2)
+
+
+@pytest.mark.parametrize(
+    "said", ["I agree, but what of Gallu?", "I cannot agree with that.", "I agree. Answer: a demon"]
+)
+async def test_who_agrees_only_in_part_does_not(said):
+    model = ScriptedModel.saying(["Answer: a spirit", said, "Well."])
+    result = await talk(until=MaxTurns(2), last_answer=0).run(QUESTION, model=model)
+    assert result.stop_reason == "max_turns"
+
+
 async def test_prompts_alternate_between_user_and_assistant_also_when_somebody_speaks_twice():
     model = ScriptedModel.saying(lambda messages: f"message {len(model.prompts)}")
     order = iter(["alice", "alice", "bob", "bob", "alice"])

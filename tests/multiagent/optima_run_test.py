@@ -5,12 +5,14 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import anyio
 import pytest
 
 from multiagent import MaxTurns, Readability, Reward, Weights
-from multiagent.errors import NothingSelected, RunMismatch, StepFailed, StepNotReady, TrainingError
+from multiagent.errors import AgentFailed, NothingSelected, RunMismatch, StepFailed, StepNotReady, TrainingError
 from multiagent.testing import ScriptedModel
 from multiagent.training import (
+    ByInfluence,
     OptimaRun,
     PairRules,
     Recipe,
@@ -113,7 +115,7 @@ async def test_a_run_killed_anywhere_goes_on_there(tmp_path, killed_at):
             raise Killed
 
     run = make(tmp_path, say=dying)
-    with pytest.raises(Killed):
+    with pytest.raises((Killed, BaseExceptionGroup)):  # a group where it dies among tasks that run side by side
         await run.run()
     done = run.store.tasks(1)
     run.close()
@@ -163,6 +165,75 @@ async def test_no_pair_passing_is_said(tmp_path):
     run.close()
 
 
+@pytest.mark.parametrize("kind", ["sft", "dpo"])
+async def test_a_model_that_fails_is_named_as_it_is_and_in_no_group(tmp_path, kind):
+    def broken(messages):
+        raise ConnectionError("the server went away")
+
+    run = make(tmp_path, replace(RECIPE, steps=(kind,)), broken)
+    with pytest.raises(AgentFailed, match="agent alice failed at turn 1: ConnectionError: the server went away"):
+        await run.step("collect", 1)
+    run.close()
+
+
+@pytest.mark.parametrize("kind", ["sft", "dpo"])
+async def test_seeds_are_sent_only_where_the_recipe_says_so(tmp_path, kind):
+    for seeded in (True, False):
+        heard = []
+
+        @asynccontextmanager
+        async def opened(model, heard=heard):
+            heard.append(ScriptedModel.saying(varied))
+            yield heard[-1]
+
+        recipe = replace(RECIPE, steps=(kind,), seeded=seeded)
+        run = make(tmp_path / str(seeded), recipe, open_model=opened)
+        await run.step("eval", 0)
+        await run.step("collect", 1)
+        assert {"seed" in settings for model in heard for settings in model.settings} == {seeded}
+        run.close()
+
+
+async def test_dialogues_of_several_tasks_are_held_at_once(tmp_path):
+    """Two tasks with one dialogue each: neither answers before both have been asked."""
+    asked, both = [], anyio.Event()
+
+    class Meeting(ScriptedModel):
+        async def _open(self):
+            asked.append(self)
+            if len(asked) == 2:
+                both.set()
+            await both.wait()
+
+    @asynccontextmanager
+    async def open_meeting(model):
+        yield Meeting.saying(lambda _: "Answer: yes")
+
+    run = make(tmp_path, replace(RECIPE, samples=1), tasks=TASKS[:2], open_model=open_meeting)
+    with anyio.fail_after(10):
+        await run.step("collect", 1)
+    assert run.store.tasks(1) == {"t0", "t1"}
+    run.close()
+
+
+async def test_the_model_to_be_trained_is_what_influence_is_measured_on(tmp_path):
+    asked = []
+
+    def influence(model, pairs):
+        asked.append(str(model))
+        return [-float(at) for at in range(len(pairs))]
+
+    recipe = replace(
+        RECIPE, steps=("dpo",), tree=TreeSettings(expansions=2, rollouts=4), weights_dpo=Weights(0.1, 0.0),
+        pairs=PairRules(least=0.0, gap=0.01, keep=0.1),
+    )  # fmt: skip
+    run = make(tmp_path, recipe, selector=ByInfluence(influence))
+    for step in ("collect", "rank", "select"):
+        await run.step(step, 1)
+    assert asked == ["base"] and len(list(run.store.pairs())) == 1
+    run.close()
+
+
 async def test_a_reward_that_is_nan_leaves_its_dialogue_out(tmp_path):
     class Broken(Readability):
         async def losses(self, texts):
@@ -197,6 +268,20 @@ async def test_another_recipe_in_the_same_folder_is_refused(tmp_path):
     make(tmp_path).close()
     with pytest.raises(RunMismatch, match="another recipe"):
         make(tmp_path, replace(RECIPE, samples=4))
+
+
+async def test_another_way_to_talk_in_the_same_folder_is_refused(tmp_path):
+    make(tmp_path).close()
+    with pytest.raises(RunMismatch, match="another setting"):
+        make(tmp_path, setting=Setting(format="compact", until=MaxTurns(2)))
+
+
+async def test_the_report_names_the_machine(tmp_path):
+    run = make(tmp_path, machine="two abacuses")
+    await run.run()
+    assert "Run on: two abacuses." in (tmp_path / "report.md").read_text()
+    assert json.loads((tmp_path / "report.json").read_text())["machine"] == "two abacuses"
+    run.close()
 
 
 async def test_what_the_trainer_raises_names_the_step(tmp_path):

@@ -1,18 +1,28 @@
 """Training for real on a tiny random model: the reward must rise, and only own tokens are learnt."""
 
+import errno
 import json
 import threading
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 
 pytest.importorskip("trl", reason="needs the extra optima")
 
-from agentrt.training import EndpointReadability, TorchReadability, TrlTrainer, ches_scores, influence_on, token_row
+from agentrt.training import (
+    EndpointReadability,
+    TorchReadability,
+    TrlTrainer,
+    ches_scores,
+    influence_on,
+    mutual_influence,
+    token_row,
+)
 from agentrt.training.testing import make_tiny_llama, open_tiny
 from multiagent import Format, MaxTurns, Reward, Weights
-from multiagent.errors import RewardError, TrainingError
+from multiagent.errors import DiskFull, RewardError, TrainingError
 from multiagent.formats import Item
 from multiagent.training import OptimaRun, PairRules, Recipe, Setting, SftRow, Task, TrainSettings, TreeSettings
 from multiagent.trajectories import Pair
@@ -160,6 +170,20 @@ def test_preference_losses_and_adapters(tmp_path, tiny, settings):
     assert (tmp_path / "out/model.safetensors").exists() and (tmp_path / "out/tokenizer.json").exists()
 
 
+def test_a_disk_that_fills_up_while_the_model_is_saved_leaves_no_half_of_it(tmp_path, tiny, monkeypatch):
+    import transformers
+
+    def full(self, folder, **_):
+        (Path(folder) / "half").write_text("x")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(transformers.PreTrainedModel, "save_pretrained", full)
+    rows = [SftRow(chat(("user", "w1"), ("assistant", "w2")))]
+    with pytest.raises(DiskFull, match="no room left for the trained model out"):
+        TrlTrainer().sft(rows, model=tiny, output=tmp_path / "out", settings=replace(TRAIN, epochs=1))
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_rows_that_are_too_long_are_left_out_and_counted(tmp_path, tiny):
     rows = [SftRow(chat(("user", "w1 " * size), ("assistant", "w2"))) for size in (2, 400)]
     outcome = TrlTrainer().sft(rows, model=tiny, output=tmp_path / "out", settings=TRAIN)
@@ -202,6 +226,16 @@ def test_influence_is_positive_for_what_is_wanted_and_negative_for_its_reverse(t
         influence_on([], tiny)
 
 
+def test_mutual_influence_prefers_what_the_others_want_and_measures_no_pair_on_itself(tiny):
+    wanted = [Pair(chat(("user", f"w{n}")), chat(("assistant", "w5")), chat(("assistant", "w9"))) for n in range(5)]
+    odd = Pair(chat(("user", "w1")), wanted[0].rejected, wanted[0].chosen)
+    scores = mutual_influence(tiny, [*wanted, odd])
+    assert min(scores[:5]) > 0 > scores[5]
+    assert mutual_influence(tiny, wanted[:1]) == [0.0]
+    with pytest.raises(ValueError, match="the model that will be trained"):
+        mutual_influence(None, wanted)
+
+
 @pytest.fixture
 def endpoint():
     """A server that answers as vLLM does with `prompt_logprobs`, or without, as others do."""
@@ -239,28 +273,20 @@ async def test_readability_from_a_servers_prompt_logprobs(endpoint):
 
 
 @pytest.mark.slow
-@pytest.mark.asyncio
 @pytest.mark.timeout(3000)
-async def test_the_recipe_for_a_cpu_runs_on_smollm2(tmp_path):
-    """SmolLM2-135M, LoRA, one supervised and one preference iteration on four tasks. No quality is claimed."""
-    from agentrt.cli.optima import checkpoint_of
-    from agentrt.serving import open_model
+def test_the_recipe_for_a_cpu_runs_on_smollm2(tmp_path):
+    """The recipe of docs/optima.md, on fewer tasks: SmolLM2-135M, LoRA, one supervised and one preference iteration."""
+    from typer.testing import CliRunner
 
-    base = await checkpoint_of("smollm2-135m")
-    tasks = [Task(f"t{n}", f"What is {n} plus {n}?", (str(2 * n),), {}, "numeric") for n in range(2, 6)]
-    recipe = Recipe(
-        "cpu",
-        ("sft", "dpo"),
-        samples=2,
-        weights=Weights(0.6, 1.0, -10.0),
-        pairs=PairRules(least=-10.0, gap=0.0, keep=1.0),
-        tree=TreeSettings(expansions=2, rollouts=2),
-        train=TrainSettings(lora=8, batch=4, micro_batch=1, max_length=768, device="cpu"),
+    from agentrt.cli.optima import app
+
+    tasks = Path(__file__).parents[2] / "examples/data/split_facts.json"
+    options = (
+        f"loop {tmp_path / 'run'} --tasks {tasks} --limit 6 --model smollm2-135m --recipe isft-dpo --iterations 2 "
+        "--samples 2 --batch 4 --epochs 1 --lr-sft 2e-4 --lr-preference 5e-5 --threshold -1 --least -1 --gap 0 "
+        "--rollouts 2 --expansions 2 --max-turns 3 --max-tokens 40 --json"
     )
-    run = OptimaRun(
-        tmp_path, recipe, tasks, tasks[:2], Setting(until=MaxTurns(4), max_tokens=48), base, open_model, TrlTrainer(),
-        readability=TorchReadability(base, device="cpu"),
-    )  # fmt: skip
-    report = await run.run()
-    run.close()
-    assert "| 2 | dpo |" in report.read_text()
+    done = CliRunner().invoke(app, options.split(), catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    assert [one["kind"] for one in json.loads(done.stdout)["iterations"]] == ["base", "sft", "dpo"]
+    assert (tmp_path / "run/iteration-2/model/model.safetensors").exists()

@@ -70,6 +70,13 @@ async def test_a_jury_without_a_single_vote_says_so():
     assert result.answer is None and result.details["votes"] == {} and result.stop_reason == "voted"
 
 
+@pytest.mark.asyncio
+async def test_one_agent_alone_ends_with_its_answer():
+    model = ScriptedModel.saying(["Let me think.", "Answer: 42"])
+    result = await Conversation([Agent("ann")]).run("6 x 7?", model=model)
+    assert (result.answer, result.stop_reason, len(model.prompts)) == ("42", "answered", 2)
+
+
 def test_juries_that_cannot_be():
     with pytest.raises(WrongAgents, match="3 judges and at least one solver"):
         Conversation(JUDGES, Jury(3), until=MaxTurns(3))
@@ -110,11 +117,18 @@ def test_what_counts_as_agreeing(text, yes):
 async def test_self_consistency_takes_the_largest_group_and_survives_failures():
     model = ScriptedModel.saying(["Answer: Rome", "Answer: Paris", "Answer: the Paris", "no idea"])
     alone = Conversation([Agent("solver")], until=MaxTurns(1), last_answer=0)
-    consensus = await self_consistency(alone, "?", model=model, samples=5, concurrency=1)
+    consensus = await self_consistency(alone, "?", model=model, samples=5, concurrency=1, seed=0)
     assert consensus.answer == "Paris" and consensus.share == pytest.approx(2 / 5)
     assert consensus.groups == (("Paris", "the Paris"), ("Rome",))
     assert len(consensus.samples) == 4 and isinstance(consensus.failures[0], AgentFailed)
     assert [settings["seed"] for settings in model.settings] == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.asyncio
+async def test_self_consistency_sends_no_seeds_unless_told_to():
+    model = ScriptedModel.saying(lambda _: "Answer: Rome")
+    await self_consistency(Conversation([Agent("solver")], until=MaxTurns(1)), "?", model=model, samples=2)
+    assert all("seed" not in settings for settings in model.settings)
 
 
 def test_answers_are_grouped_by_likeness():

@@ -130,7 +130,7 @@ def test_selectors_are_pluggable():
     assert [pair.value_chosen for pair in ByValue().select(some, 0.5)] == [0.9, 0.7]
     assert AtRandom(1).select(some, 0.5) == AtRandom(1).select(some, 0.5)
     assert len(AtRandom(1).select(some, 0.5)) == 2 and AtRandom().select([], 0.5) == []
-    wanted = ByInfluence(lambda given: [-pair.value_chosen for pair in given])
+    wanted = ByInfluence(lambda model, given: [-pair.value_chosen for pair in given])
     assert [pair.value_chosen for pair in wanted.select(some, 0.25)] == [0.5]
 
 

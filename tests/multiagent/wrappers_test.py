@@ -86,7 +86,7 @@ def tasks_in(folder, count=6):
 @pytest.mark.parametrize(
     ("arguments", "error", "says"),
     [
-        (["--selector", "best"], UsageError, "--selector is random or q"),
+        (["--selector", "best"], UsageError, "--selector is one of random, q, influence"),
         (["--loss", "ppo"], UsageError, "--loss is dpo or simpo"),
         (["--recipe", "ppo"], TrainingError, "there is no recipe 'ppo'"),
         (["--model", "nowhere"], UsageError, "neither a checkpoint folder nor one of"),
@@ -113,6 +113,11 @@ def test_steps_at_the_command_line(command, speaker, tmp_path):
     assert "dialogues" in collected.stderr and "report: " in collected.stdout
     ranked = command("optima", "rank", *shared, "--samples", 2, "--json")
     assert json.loads(ranked.stdout)["dialogues"] == 10
+    exported = command("optima", "export", tmp_path / "run", tmp_path / "out.jsonl")
+    assert exported.stdout.startswith("10 trajectories: ")
+    assert len((tmp_path / "out.jsonl").read_text().splitlines()) == 10
+    nothing = command("optima", "export", tmp_path / "nowhere", tmp_path / "out.jsonl")
+    assert isinstance(nothing.exception, UsageError) and "is no run" in str(nothing.exception)
     early = command("optima", "train", *shared, "--samples", 2)
     assert isinstance(early.exception, StepNotReady) and "comes after select" in str(early.exception)
     other = command("optima", "rank", *shared, "--samples", 3)

@@ -1,0 +1,92 @@
+"""Conversations with a real model behind a real server: SmolLM2-135M, which says little sense but obeys limits."""
+
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from itertools import pairwise
+
+import anyio
+import pytest
+import pytest_asyncio
+
+from agentrt.serving import ChatVLLM
+from agentrt.tools.conversation import conversation
+from executor import Executor, Finished, Task
+from multiagent import (
+    Agent,
+    Agreement,
+    Case,
+    ChosenByModel,
+    Conversation,
+    ConversationResult,
+    MaxTurns,
+    Piece,
+    TokenBudget,
+    TurnStarted,
+    converse_all,
+)
+
+pytestmark = [pytest.mark.asyncio, pytest.mark.vllm, pytest.mark.timeout(600)]
+AGENTS = [
+    Agent("alice", "Mara holds key 6.", max_tokens=24),
+    Agent("bob", "Key 6 opens the black door.", max_tokens=24),
+]
+QUESTION = "Which door can Mara open?"
+
+
+@pytest_asyncio.fixture
+async def speaker(smollm: ChatVLLM) -> AsyncIterator[ChatVLLM]:
+    """The model, its connections closed at the end."""
+    async with aclosing(smollm):
+        yield smollm
+
+
+async def test_budgets_hold_and_conversations_run_at_once(speaker: ChatVLLM):
+    setup = Conversation(AGENTS, format="compact", until=Agreement() | MaxTurns(4) | TokenBudget(90, last_answer=16))
+    cases = [Case(setup, f"{QUESTION} {n}", seed=n) for n in range(4)]
+    results = await converse_all(cases, model=speaker, concurrency=4)
+    for result in results:
+        assert isinstance(result, ConversationResult), result
+        assert result.stop_reason and result.tokens <= 90
+        assert all(turn.usage.completion <= 24 for turn in result.transcript)
+        assert all(usage.prompt > 0 for usage in result.usage_by_agent.values())
+
+
+async def test_a_model_held_to_the_names_chooses_who_speaks(speaker: ChatVLLM):
+    setup = Conversation([*AGENTS, Agent("carol", max_tokens=24)], until=MaxTurns(3), speakers=ChosenByModel())
+    result = await setup.run(QUESTION, model=speaker)
+    speakers = [turn.speaker for turn in result.transcript.regular]
+    assert len(speakers) == 3 and all(one != other for one, other in pairwise(speakers))
+    # The constraint reached the server: an unconstrained model of this size writes a sentence of sixteen tokens.
+    chosen = result.usage_by_agent["(selector)"]
+    assert chosen.calls == 3 and chosen.completion < 3 * 8
+
+
+async def test_leaving_a_stream_ends_the_request(speaker: ChatVLLM):
+    setup = Conversation([Agent("alice", max_tokens=1500)], until=MaxTurns(1))
+    with anyio.fail_after(120):
+        async with setup.stream("Write a very long story.", model=speaker) as events:
+            assert isinstance(await anext(events), TurnStarted)
+            assert isinstance(await anext(events), Piece)
+        # The server is free again for the next one.
+        await Conversation([Agent("bob", max_tokens=4)], until=MaxTurns(1)).run("Hi", model=speaker)
+
+
+async def test_a_plan_talks_to_the_real_model(speaker: ChatVLLM):
+    plan = [Task("1", "converse", {"question": QUESTION, "contexts": ["Mara holds key 6.", "Key 6: black door."]})]
+    outcome = (await Executor([conversation(speaker, until=MaxTurns(2))]).run(plan))["1"]
+    assert isinstance(outcome, Finished) and outcome.value["stop_reason"] in ("max_turns", "agreement")
+    assert outcome.value["tokens"] > 0
+
+
+async def test_readability_of_the_server_and_of_torch_agree(speaker: ChatVLLM):
+    pytest.importorskip("torch")
+    from agentrt.cli.optima import checkpoint_of
+    from agentrt.training import EndpointReadability, TorchReadability
+
+    assert speaker.api_key is not None
+    texts = ["The cat sat on the mat and looked at the moon.", "= key 6; door black; ?? zxq"]
+    key = speaker.api_key.get_secret_value()
+    served = await EndpointReadability(speaker.base_url, str(speaker.model), api_key=key).losses(texts)
+    local = await TorchReadability(await checkpoint_of("smollm2-135m"), device="cpu").losses(texts)
+    assert served[0] < served[1] and local[0] < local[1]
+    assert served == pytest.approx(local, rel=0.25), "bfloat16 there, float32 and a begin mark here"
