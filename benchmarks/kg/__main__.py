@@ -7,26 +7,24 @@ from __future__ import annotations
 
 import statistics
 import sys
-import time
+from importlib.util import find_spec
 from pathlib import Path
 
-from benchmarks.kg import graphs, kragen, linking, metaqa, stores
+from benchmarks.kg import contexts, graphs, linking, metaqa, stores, streaming
 from benchmarks.kg.tokens import counter
 from benchmarks.report import Report, options_of, parser
-from kg_rag.context.builder import Context, ContextBuilder
-from kg_rag.context.pruning import TokenCounter
 from kg_rag.linking.linker import Linker
-from kg_rag.linking.mentions import MentionFinder
-from kg_rag.retrieval.neighbourhood import Neighbourhood
 from kg_rag.retrieval.paths import TypedPaths
-from kg_rag.retrieval.port import Query
 
 PACKAGES = ["numpy", "pyarrow", "rapidfuzz", "scikit-learn", "networkx", "ladybug"]
 
 
 def store_figures(report: Report, data: Path) -> None:
     path = graphs.hetionet(data)
-    found = {name: stores.measure(name, path) for name in stores.STORES}
+    there = [name for name in stores.STORES if name == "csr" or find_spec(name)]
+    found = {name: stores.measure(name, path) for name in there}
+    for name in sorted(set(stores.STORES) - set(there)):
+        report.note(f"{name} is not installed and was not measured")
     ours = found["csr"]
     report.add("store: open", ours["open"], unit="ms", target=50)
     report.add("store: one hop p50", ours["one hop p50"], unit="ms", target=0.05)
@@ -95,77 +93,11 @@ def metaqa_figures(report: Report, data: Path, *, quick: bool) -> None:
         report.table("MetaQA dev, test half, exact_in_kb, topic not marked (hits@1, %)", ["", "1", "2", "3"], rows)
 
 
-def kragen_figures(report: Report, data: Path, count: TokenCounter, *, quick: bool) -> None:
-    with graphs.opened(graphs.hetionet(data)) as graph:
-        finder = MentionFinder(Linker(graph))
-        asked = kragen.load(data, graph)[:: 3 if quick else 1]
-        builder = ContextBuilder(512, count_tokens=count)
-        whole = ContextBuilder(10**9, count_tokens=count, considered=10**9)
-        right = {"graph": 0, "512 tokens": 0, "whole": 0}
-        lower_right = 0
-        decisive: list[bool] = []
-        tokens: list[int] = []
-        all_tokens: list[int] = []
-        milliseconds: list[float] = []
-        for question in asked:
-            there = kragen.graph_edges(graph, question)
-            began = time.perf_counter()
-            query = Query(question.text, finder.find(question.text))
-            context = builder.build(graph, question.text, Neighbourhood().retrieve(graph, query))
-            milliseconds.append((time.perf_counter() - began) * 1e3)
-            edges = kragen.context_edges(context, question)
-            if there:
-                decisive.append(all(pair in edges or pair[::-1] in edges for pair in there))
-            right["graph"] += kragen.decide(question, there) == question.answer
-            right["512 tokens"] += kragen.decide(question, edges) == question.answer
-            unranked = Neighbourhood(ranked=False).retrieve(graph, query)
-            full: Context = (
-                whole.build(graph, question.text, unranked) if len(unranked.edges) < 20_000 else Context((), 0)
-            )
-            if full.evidence:
-                right["whole"] += kragen.decide(question, kragen.context_edges(full, question)) == question.answer
-                tokens.append(context.tokens)
-                all_tokens.append(full.tokens)
-            lowered = question.text.lower()
-            low = builder.build(graph, lowered, Neighbourhood().retrieve(graph, Query(lowered, finder.find(lowered))))
-            lower_right += kragen.decide(question, kragen.context_edges(low, question)) == question.answer
-        size = len(asked)
-        report.add(
-            "KRAGEN: deciding edges in 512 tokens",
-            100 * statistics.mean(decisive),
-            unit="%",
-            target=94,
-            better="higher",
-        )
-        report.add("KRAGEN: decided as the answer says", 100 * right["512 tokens"] / size, unit="%")
-        report.add("KRAGEN: ceiling (the whole graph decides)", 100 * right["graph"] / size, unit="%")
-        report.add(
-            "KRAGEN: points lost to lower case",
-            100 * (right["512 tokens"] - lower_right) / size,
-            unit="points",
-            target=1,
-        )
-        fewer = 100 * (1 - sum(tokens) / max(1, sum(all_tokens)))
-        report.add("tokens: fewer than the whole neighbourhood", fewer, unit="%", target=60, better="higher")
-        report.add("KRAGEN: median", statistics.median(milliseconds), unit="ms")
-        report.note(
-            f"KRAGEN: {size} questions of five relations, chosen by relation alone; {len(decisive)} have a deciding "
-            f"edge in the graph. Tokens are compared over the {len(tokens)} whose whole neighbourhood is under 20,000 "
-            f"edges; it has {statistics.median(all_tokens or [0]):.0f} tokens at the median."
-        )
-        truths = [one.answer for one in asked if not one.form.startswith("mcq")]
-        options = [one.answer for one in asked if one.form.startswith("mcq")]
-        baselines = [
-            [
-                "true/false: always the commoner",
-                round(100 * max(truths.count(v) for v in set(truths)) / len(truths), 1),
-            ],
-            [
-                "options: always the commonest number",
-                round(100 * max(options.count(v) for v in set(options)) / len(options), 1),
-            ],
-        ]
-        report.table("KRAGEN baselines (%)", ["baseline", "right"], baselines)
+def streaming_figures(report: Report, *, quick: bool) -> None:
+    edges = streaming.EDGES // 10 if quick else streaming.EDGES
+    found = streaming.measure(edges)
+    report.add(f"build: peak memory, {edges:,} edges", found["peak"], unit="MB", target=2000)
+    report.add(f"build: {edges:,} edges", found["seconds"], unit="s")
 
 
 def main() -> int:
@@ -188,7 +120,9 @@ def main() -> int:
     store_figures(report, data)
     linking_figures(report, data)
     metaqa_figures(report, data, quick=options.quick)
-    kragen_figures(report, data, count, quick=options.quick)
+    contexts.kragen_figures(report, data, count, quick=options.quick)
+    contexts.biomixqa_figures(report, data, count)
+    streaming_figures(report, quick=options.quick)
     return report.finish(options)
 
 
