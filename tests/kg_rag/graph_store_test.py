@@ -202,6 +202,31 @@ class KillsItself(GraphSource):
         os.kill(os.getpid(), signal.SIGKILL)
 
 
+class KillsAt:
+    """A build's progress that kills its process when it comes to one phase; can be sent to another process."""
+
+    def __init__(self, phase: str) -> None:
+        self._phase = phase
+
+    def __call__(self, what: str, done: int) -> None:
+        if what == self._phase:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.mark.parametrize("phase", ["nodes", "indexing edges", "indexing names"])
+def test_a_build_killed_in_any_phase_leaves_the_old_graph(built: Path, phase: str) -> None:
+    again = multiprocessing.get_context("spawn").Process(
+        target=build_graph, args=(Records(NODES, EDGES[:1]), built), kwargs={"progress": KillsAt(phase)}
+    )
+    again.start()
+    again.join(60)
+    assert again.exitcode == -signal.SIGKILL
+    assert (built / "building").exists()
+    with open_graph(built) as graph:
+        graph.verify()
+        assert graph.info.edges == len(EDGES)
+
+
 def test_a_killed_build_leaves_the_old_graph(built: Path) -> None:
     process = multiprocessing.get_context("spawn").Process(target=build_graph, args=(KillsItself(), built))
     process.start()
