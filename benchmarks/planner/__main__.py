@@ -16,7 +16,7 @@ import anyio
 from agentrt.serving import open_model
 from benchmarks.report import Report, options_of, parser
 
-PARTS = ("forms", "answers")
+PARTS = ("grammar", "passes", "replay", "forms", "answers")
 
 
 def main() -> int:
@@ -24,7 +24,9 @@ def main() -> int:
     command.add_argument("--part", action="append", choices=PARTS, help="only this part; may be given again")
     command.add_argument("--model", action="append", metavar="NAME", help="default: the 0.5B and the 1.5B")
     command.add_argument("--questions", type=int, metavar="N", help="questions a model is asked")
-    command.add_argument("--seconds", type=float, default=600, metavar="S", help="about how long `answers` may take")
+    command.add_argument(
+        "--seconds", type=float, default=600, metavar="S", help="about how long a part may take, for each model"
+    )
     command.add_argument("--set", action="append", choices=("HotpotQA", "Movie"), help="questions for `answers`")
     parsed = command.parse_args()
     options = options_of(parsed)
@@ -52,13 +54,27 @@ class Chosen(NamedTuple):
 
 
 async def _run(report: Report, chosen: Chosen, quick: bool) -> None:
+    if "grammar" in chosen.parts:
+        from benchmarks.planner.grammars import grammars
+
+        grammars(report)
+    if "passes" in chosen.parts:
+        from benchmarks.planner.passes import passes
+
+        passes(report)
+    if "replay" in chosen.parts:
+        from benchmarks.planner.replay import replay
+
+        await replay(report, most=20 if quick else 130)
+    if not {"forms", "answers"} & {*chosen.parts}:
+        return
     most = chosen.questions or (4 if quick else 24)
     for name in chosen.models:
         async with open_model(name, temperature=0.0) as model:
             if "forms" in chosen.parts:
                 from benchmarks.planner.forms import compare
 
-                await compare(report, model, name, most=most)
+                await compare(report, model, name, most=most, seconds=chosen.seconds)
             if "answers" in chosen.parts:
                 from benchmarks.planner.answers import against_react
 

@@ -6,6 +6,7 @@ import json
 import math
 import random
 import re
+import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
@@ -19,7 +20,7 @@ from agentrt.tools import Passage, PassageIndex
 from benchmarks.planner.nestful import DATA
 from benchmarks.report import Report
 from executor import Executor, Tool, Toolset
-from planner import CompilerPolicy, Joiner, LLMPlanner, PlanForm
+from planner import CompilerPolicy, Joiner, LLMPlanner, PlanForm, PlannerError
 from planner.policies import Conclusion, ReactPolicy, StepWriter
 
 if TYPE_CHECKING:
@@ -90,6 +91,7 @@ async def _alternate(
         else:
             first = await _timed(compiler, case)
             done.append((first, await _timed(react, case)))
+        print(f"{len(done)} questions: {done[-1]}", file=sys.stderr, flush=True)
     return done
 
 
@@ -97,15 +99,11 @@ async def _timed(policy: Callable[[Case], Awaitable[Conclusion]], case: Case) ->
     began = time.monotonic()
     try:
         conclusion = await policy(case)
-    except Exception as error:
-        return Run(False, time.monotonic() - began, 0, 0) if "Planner" in str(type(error).__mro__) else _again(error)
+    except PlannerError:
+        return Run(False, time.monotonic() - began, 0, 0)
     spent = conclusion.usage
     right = _normal(case.answer) in _normal(conclusion.text)
     return Run(right, time.monotonic() - began, spent.input_tokens + spent.output_tokens, len(conclusion.plan))
-
-
-def _again(error: Exception) -> Run:
-    raise error
 
 
 def _report(report: Report, which: str, name: str, form: str, runs: Sequence[tuple[Run, Run]]) -> None:

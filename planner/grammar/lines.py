@@ -82,6 +82,11 @@ def plan_grammar(
 _GRAMMARS: OrderedDict[str, PlanGrammar] = OrderedDict()
 
 
+def forget() -> None:
+    """Lets go of all grammars that are kept."""
+    _GRAMMARS.clear()
+
+
 def digest(tools: Toolset) -> str:
     """SHA-256 (hex) of what a tool set means for plans: names, parameters and results."""
     told = [[tool.name, tool.signature.to_json_schema(), tool.returns] for tool in tools.values()]

@@ -29,6 +29,9 @@ class Rules:
     def __init__(self) -> None:
         self._names: dict[str, str] = {}
         self._counts: dict[str, int] = {}
+        self.texts: dict[str | None, str] = {}
+        """Rules of texts in quotes, by the reference that may stand in them: most values are texts."""
+        self._size = 0
 
     def add(self, kind: str, body: str) -> str:
         """The name of the rule with this body; a new one begins with `kind`."""
@@ -36,17 +39,19 @@ class Rules:
         if name is None:
             self._counts[kind] = number = self._counts.get(kind, 0) + 1
             name = self._names[body] = f"{kind}{number}"
+            self._size += len(name) + len(body) + 6
         return name
 
     def named(self, name: str, body: str) -> str:
         """Adds a rule whose name matters. Returns the name."""
+        self._size += len(name) + len(body) + 6
         self._names[f"{body} "] = name  # the space keeps it apart from a body that happens to be the same
         return name
 
     @property
     def size(self) -> int:
         """Characters of the grammar so far."""
-        return sum(len(name) + len(body) + 6 for body, name in self._names.items())
+        return self._size
 
     def text(self) -> str:
         """The grammar; `root` is its first rule."""

@@ -116,6 +116,12 @@ class Values:
 
     def text(self) -> str:
         """A text in quotes; references may stand inside it."""
+        found = self._rules.texts.get(self._reference)
+        if found is None:
+            found = self._rules.texts[self._reference] = self._text()
+        return found
+
+    def _text(self) -> str:
         rules = self._rules
         char = rules.add("char", f'{_PLAIN} | {_ESCAPED} | "$$"')
         chars = rules.add("chars", f"{char}{{0,{LONGEST_TEXT}}}")
