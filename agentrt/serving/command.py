@@ -13,6 +13,7 @@ from agentrt.serving.errors import MissingPackage
 from agentrt.serving.lowering import lower
 from agentrt.serving.probe import cores
 from agentrt.serving.settings import ServerSettings
+from agentrt.serving.speculation import Ngram
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ def vllm_command(folder: Path, served_name: str, settings: ServerSettings) -> Se
         arguments += ["--tool-strict-level", "parameter"]
     # First come, first served, until somebody sends a priority.
     arguments += ["--scheduling-policy", "priority"]
-    speculative = lower(settings.speculation, settings.device)
+    speculative = lower(Ngram() if settings.speculation == "auto" else settings.speculation, settings.device)
     if speculative.config is not None:
         arguments += ["--speculative-config", json.dumps(speculative.config)]
     arguments += speculative.arguments

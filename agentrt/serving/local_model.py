@@ -122,11 +122,13 @@ async def _folder_for(
     from agentrt.serving.probe import default_device
 
     entry = _entry_of(spec)
+    from agentrt.serving.configured import read_config
+
     device = settings.device if settings else default_device()
     if entry is None:
         folder = _checkpoint_folder(Path(spec))
-        chosen_settings = await _with_draft_folder(settings or ServerSettings(device=device), scheme, progress)
-        return ServedFolder(folder, folder.name, chosen_settings)
+        chosen_settings = settings or read_config().over(ServerSettings(device=device))
+        return await _checked(ServedFolder(folder, folder.name, chosen_settings), scheme, progress)
     # Before minutes of pulling, not after.
     require_vllm(device)
     from agentrt.serving.convert import convert
@@ -134,17 +136,34 @@ async def _folder_for(
 
     chosen = serving_defaults(entry, device)
     folder = await convert(entry, scheme or chosen.scheme, progress=progress)
-    settings = await _with_draft_folder(settings or chosen.settings, scheme, progress)
+    settings = settings or read_config().over(chosen.settings)
     if settings.max_model_len is None:
         settings = replace(settings, max_model_len=entry.served_context)
-    return ServedFolder(folder, entry.name, settings)
+    return await _checked(ServedFolder(folder, entry.name, settings), scheme, progress)
+
+
+async def _checked(served: ServedFolder, scheme: Scheme | None, progress: ProgressSink) -> ServedFolder:
+    """With a way to draft that works, models in it as folders, and flags that exist."""
+    settings = served.settings
+    if settings.speculation == "auto":
+        from agentrt.serving.tuning.table import best_measured
+
+        settings = replace(settings, speculation=best_measured(served.name))
+    from agentrt.serving.flags import check_flags
+    from agentrt.serving.pairing import check_speculation
+
+    settings = await _with_draft_folder(settings, scheme, progress)
+    assert settings.speculation != "auto"
+    check_speculation(settings.speculation, served.folder)
+    await check_flags(settings.extra)
+    return replace(served, settings=settings)
 
 
 async def _with_draft_folder(settings: ServerSettings, scheme: Scheme | None, progress: ProgressSink) -> ServerSettings:
     """The settings with the name of a draft model replaced by its checkpoint folder."""
     method = settings.speculation
     named = method.draft if isinstance(method, RSD) else getattr(method, "model", None)
-    if named is None:
+    if named is None or method == "auto":
         return settings
     entry = _entry_of(named)
     if entry is None:

@@ -27,7 +27,7 @@ class ServerSettings:
         device: Where the model runs.
         dtype: vLLM's `--dtype`.
         max_model_len: Tokens of prompt and answer together; None leaves it to vLLM.
-        speculation: How tokens are drafted.
+        speculation: How tokens are drafted; `auto` is what `agentrt model tune` found best on this machine.
         enforce_eager: Run the model without compiling it first, for a shorter start.
         kv_cache_gib: GiB for keys and values, on a CPU only.
         gpu_memory_utilization: Share of a GPU's memory to take, on a GPU only; None leaves it to vLLM.
@@ -40,7 +40,7 @@ class ServerSettings:
     device: Device = "cpu"
     dtype: str = "auto"
     max_model_len: int | None = None
-    speculation: Speculation = field(default_factory=Ngram)
+    speculation: Speculation | Literal["auto"] = field(default_factory=Ngram)
     enforce_eager: bool = True
     kv_cache_gib: int = 1
     gpu_memory_utilization: float | None = None

@@ -12,40 +12,26 @@ import argparse
 import re
 import statistics
 import sys
-from contextlib import AsyncExitStack
-from dataclasses import replace
-from typing import cast
 
 import anyio
 
-from agentrt.serving import CATALOGUE, ChatVLLM, Off, Speculation, open_model, parse_speculation
-from agentrt.serving.defaults import serving_defaults
+from agentrt.serving import ChatVLLM, Off, parse_speculation
 from agentrt.serving.probe import default_device
+from agentrt.serving.tuning.timing import Measured
+from agentrt.serving.tuning.tune import STREAMS, alone, served, together
+from agentrt.serving.tuning.workload import CHAT, JOIN, PLAN, Workload
 from benchmarks.report import Report, options_of, parser
-from benchmarks.serving.measure import Measured, at_once, one_by_one
-from benchmarks.serving.workload import CHAT, JOIN, PLAN, Workload
 
 _PLAN = re.compile(r"(\d\. \w+\(.*\)\n)+\d\. join\(\)")
-_STREAMS = 8
-
-
-async def opened(stack: AsyncExitStack, name: str, method: Speculation) -> ChatVLLM:
-    """A greedy model served with a method, for as long as the stack."""
-    device = default_device()
-    settings = replace(serving_defaults(CATALOGUE[name], device).settings, speculation=method)
-    print(f"starting {name} with {method}", file=sys.stderr, flush=True)
-    opening = open_model(name, settings=settings, temperature=0.0)
-    return cast("ChatVLLM", await stack.enter_async_context(opening))
 
 
 async def compare(report: Report, name: str, methods: list[str], quick: bool, targets: bool) -> None:
     """All methods against `off`; records rows, ratios and what they are held to."""
     rows: list[list[str | float | None]] = []
-    async with AsyncExitStack() as whole:
-        off = await opened(whole, name, Off())
+    async with served(name, Off()) as off:
         for text in methods:
-            async with AsyncExitStack() as stack:
-                drafted = await opened(stack, name, parse_speculation(text))
+            print(f"starting {name} with {text}", file=sys.stderr, flush=True)
+            async with served(name, parse_speculation(text)) as drafted:
                 for workload in (PLAN,) if quick else (PLAN, JOIN, CHAT):
                     rows += await _alone(report, off, drafted, text, workload, 2 if quick else 4, targets)
                     rows += await _together(report, off, drafted, text, workload, 1 if quick else 3, targets)
@@ -56,14 +42,7 @@ async def compare(report: Report, name: str, methods: list[str], quick: bool, ta
 async def _alone(
     report: Report, off: ChatVLLM, drafted: ChatVLLM, text: str, workload: Workload, rounds: int, targets: bool
 ) -> list[list[str | float | None]]:
-    # The first round fills the prefix caches and is not counted: the claims are about warm plans.
-    for model in (off, drafted):
-        await one_by_one(model, workload, range(1), Measured())
-    plain, with_drafts = Measured(), Measured()
-    for number in range(rounds):
-        numbers = range(2 * number, 2 * number + 2)
-        await one_by_one(off, workload, numbers, plain)
-        await one_by_one(drafted, workload, numbers, with_drafts)
+    plain, with_drafts = await alone(off, drafted, workload, rounds)
     faster = with_drafts.rate / plain.rate
     target = 1.8 if targets and workload is PLAN and text.startswith("ngram") else None
     report.add(f"{text}, 1 {workload.name}: speed over off", faster, unit="x", target=target, better="higher")
@@ -86,14 +65,12 @@ def _plan_figures(report: Report, text: str, measured: Measured, targets: bool) 
 async def _together(
     report: Report, off: ChatVLLM, drafted: ChatVLLM, text: str, workload: Workload, rounds: int, targets: bool
 ) -> list[list[str | float | None]]:
-    plain, with_drafts = Measured(), Measured()
-    for _ in range(rounds):
-        await at_once(off, workload, _STREAMS, 2 * _STREAMS, plain)
-        await at_once(drafted, workload, _STREAMS, 2 * _STREAMS, with_drafts)
-    ratios = [a / b for a, b in zip(with_drafts.seconds, plain.seconds, strict=True)]
+    pairs = await together(off, drafted, workload, rounds)
+    ratios = [drafts.seconds[0] / plain.seconds[0] for plain, drafts in pairs]
     target = 1.05 if targets and workload is PLAN else None
     report.add(f"{text}, 8 {workload.name}s: time over off", statistics.median(ratios), unit="x", target=target)
-    return [_row(workload, _STREAMS, "off", plain), _row(workload, _STREAMS, text, with_drafts)]
+    plain, with_drafts = pairs[-1]
+    return [_row(workload, STREAMS, "off", plain), _row(workload, STREAMS, text, with_drafts)]
 
 
 def _row(workload: Workload, streams: int, name: str, measured: Measured) -> list[str | float | None]:

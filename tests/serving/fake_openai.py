@@ -6,6 +6,10 @@ What it does with a request is said by the last message:
     "too long"   400, as vLLM says it
     "busy"       429
     "half"       two words, then the connection closes without an end
+    "torn"       two words, then half an event
+    "overloaded" 503, once for each server, then an answer
+    "crash"      gone before a word, once for each folder in FAKE_CRASHED
+    "call"       a tool call, in pieces
     "silence"    no answer until the client hangs up
     "request"    the request itself, as JSON
     anything     three words, a finish reason, the usage
@@ -27,6 +31,22 @@ from pathlib import Path
 from typing import Any
 
 hung_up = threading.Semaphore(0)
+overloaded = threading.Semaphore(1)
+METRICS = """\
+# HELP vllm:num_requests_running Number of requests in model execution batches.
+# TYPE vllm:num_requests_running gauge
+vllm:num_requests_running{engine="0",model_name="fake"} 2.0
+vllm:prompt_tokens_total{engine="0",model_name="fake"} 100.0
+vllm:generation_tokens_total{engine="0",model_name="fake"} 40.0
+vllm:generation_tokens_total{engine="1",model_name="fake"} 20.0
+vllm:prefix_cache_queries_total{engine="0",model_name="fake"} 100.0
+vllm:prefix_cache_hits_total{engine="0",model_name="fake"} 75.0
+vllm:spec_decode_num_draft_tokens_total{engine="0",model_name="fake"} 50.0
+vllm:spec_decode_num_accepted_tokens_total{engine="0",model_name="fake"} 30.0
+vllm:time_to_first_token_seconds_sum{engine="0",model_name="fake"} 1.5
+vllm:time_to_first_token_seconds_count{engine="0",model_name="fake"} 3.0
+process_open_fds 12
+"""
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -40,6 +60,8 @@ class Handler(BaseHTTPRequestHandler):
             return
         if self.path == "/hung-up":
             self._json(200, {"hung_up": hung_up.acquire(timeout=10)})
+        elif self.path == "/metrics":
+            self._text(METRICS)
         elif self.path == "/v1/models":
             self._json(200, {"object": "list", "data": [{"id": "fake", "object": "model", "owned_by": "fake"}]})
         else:
@@ -61,6 +83,12 @@ class Handler(BaseHTTPRequestHandler):
                 self._error(400, "This model's maximum context length is 8 tokens. You asked for 9.", "BadRequest")
             case "busy":
                 self._error(429, "slow down", "RateLimit")
+            case "overloaded" if overloaded.acquire(blocking=False):
+                self._error(503, "no capacity", "Overloaded")
+            case "crash" if (crashed := Path(os.environ["FAKE_CRASHED"], "crashed")).parent and not crashed.exists():
+                crashed.touch()
+                print("RuntimeError: the engine fell over", flush=True)
+                os._exit(9)
             case "silence":
                 self.connection.recv(1)
             case _ if body.get("stream"):
@@ -79,6 +107,18 @@ class Handler(BaseHTTPRequestHandler):
         if what == "die":
             print("RuntimeError: the engine is out of memory", flush=True)
             os._exit(7)
+        if what == "torn":
+            self.close_connection = True
+            self._chunk(b'data: {"id": "1", "choices": [{"ind\n\n')
+            self.wfile.write(b"0\r\n\r\n")
+            return
+        if what == "call":
+            for piece in _CALL_PIECES:
+                self._event(piece)
+            self._event(_delta("", finish="tool_calls"))
+            self._chunk(b"data: [DONE]\n\n")
+            self.wfile.write(b"0\r\n\r\n")
+            return
         if what == "half":
             self.close_connection = True
             self.wfile.write(b"0\r\n\r\n")
@@ -115,6 +155,13 @@ class Handler(BaseHTTPRequestHandler):
     def _error(self, status: int, message: str, kind: str) -> None:
         self._json(status, {"error": {"message": message, "type": kind, "code": status}})
 
+    def _text(self, text: str) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/plain")
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text.encode())
+
     def _json(self, status: int, value: dict[str, Any]) -> None:
         data = json.dumps(value).encode()
         self.send_response(status)
@@ -135,6 +182,20 @@ _USAGE = {
 def _delta(text: str, finish: str | None = None) -> dict[str, Any]:
     choice = {"index": 0, "delta": {"content": text}, "finish_reason": finish}
     return {"id": "1", "object": "chat.completion.chunk", "created": 1, "model": "fake", "choices": [choice]}
+
+
+def _call_delta(**call: Any) -> dict[str, Any]:
+    event = _delta("")
+    event["choices"][0]["delta"] = {"tool_calls": [call]}
+    return event
+
+
+_CALL_PIECES = (
+    _call_delta(index=0, id="c0", type="function", function={"name": "add", "arguments": ""}),
+    _call_delta(index=0, function={"arguments": '{"a": 1, '}),
+    _call_delta(index=0, function={"arguments": '"b": 2}'}),
+    _call_delta(index=1, id="c1", type="function", function={"name": "add", "arguments": '{"a": 3, "b": 4}'}),
+)
 
 
 def _completion(text: str) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import pytest
 from pydantic import BaseModel, SecretStr
 
 from agentrt.serving import ChatVLLM, open_model
+from agentrt.serving.endpoints import Endpoints
 from agentrt.serving.errors import (
     ContextTooLong,
     EndpointUnreachable,
@@ -111,6 +112,7 @@ def _hung_up(url: str) -> bool:
         ("too long", ContextTooLong, "maximum context length is 8"),
         ("busy", RequestRefused, "429"),
         ("half", EndpointUnreachable, "broke off"),
+        ("torn", EndpointUnreachable, "broke off"),
         ("anything else", None, ""),
     ],
 )
@@ -164,3 +166,71 @@ async def test_a_url_opens_as_a_model_and_a_model_passes_through(fake_url: str) 
 
 def test_the_key_is_not_shown(fake_url: str) -> None:
     assert "secret" not in repr(model(fake_url, api_key=SecretStr("secret")))
+
+
+@pytest.mark.asyncio
+async def test_streamed_pieces_of_parallel_tool_calls_add_up(fake_url: str) -> None:
+    client = model(fake_url)
+    chunks = [chunk async for chunk in client.astream("call")]
+    await client.aclose()
+    whole = chunks[0]
+    for chunk in chunks[1:]:
+        whole = whole + chunk
+    assert [(call["name"], call["args"], call["id"]) for call in whole.tool_calls] == [
+        ("add", {"a": 1, "b": 2}, "c0"),
+        ("add", {"a": 3, "b": 4}, "c1"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("choice", "sent"),
+    [
+        ("any", "required"),
+        (True, "required"),
+        ("add", {"type": "function", "function": {"name": "add"}}),
+        ("auto", "auto"),
+        (None, None),
+    ],
+)
+def test_tool_choices_become_the_protocols(fake_url: str, choice: str | bool | None, sent: object) -> None:
+    def add(a: int, b: int) -> int:
+        """Adds."""
+        return a + b
+
+    client = model(fake_url)
+    request = json.loads(client.bind_tools([add], tool_choice=choice).invoke("request").text)
+    client.close()
+    assert request.get("tool_choice") == sent
+    assert request["tools"][0]["function"]["parameters"]["required"] == ["a", "b"]
+    with pytest.raises(ValueError, match="there are: add"):
+        client.bind_tools([add], tool_choice="subtract")
+
+
+@pytest.mark.asyncio
+async def test_a_request_goes_to_another_server_when_the_first_is_not_there(fake_url: str) -> None:
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        dead = f"http://127.0.0.1:{held.getsockname()[1]}/v1"
+        client = model(dead, base_urls=(fake_url,), model="fake")
+        assert (await client.ainvoke("hi")).text == "echo: hi"
+        # The dead one is left alone for a while; the first word is not waited for twice.
+        assert "".join([chunk.text async for chunk in client.astream("hi")]) == "one two three"
+        await client.aclose()
+    twice = model(fake_url, base_urls=(fake_url.replace("127.0.0.1", "localhost"),))
+    assert (await twice.ainvoke("overloaded")).text == "echo: overloaded"
+    await twice.aclose()
+
+
+def test_the_server_with_the_fewest_requests_is_next_unless_it_just_failed() -> None:
+    now = 0.0
+    servers = Endpoints(["a", "b", "a"], rest=10, clock=lambda: now)
+    assert servers.urls == ("a", "b")
+    with servers.least_loaded() as first, servers.least_loaded() as second:
+        assert (first, second) == ("a", "b")
+        servers.failed("a")
+        with servers.least_loaded() as third:
+            assert third == "b"
+        now = 11.0
+        with servers.least_loaded(tried=["b"]) as fourth:
+            assert fourth == "a"
+    assert not servers.left(["a", "b"]) and servers.left(["b"])

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import typer
+from anyio.from_thread import start_blocking_portal
 from langchain_core.messages import AIMessage
 from typer.testing import CliRunner
 
@@ -36,6 +37,7 @@ from agentrt.serving import command as command_module
 from agentrt.serving.command import ServerCommand, vllm_command
 from agentrt.serving.errors import ConversionFailed, MissingPackage, SpeculationRefused, UnknownModel
 from agentrt.serving.lowering import lower
+from agentrt.serving.server import shared_server
 from agentrt.serving.speculation import Eagle3, Suffix, parse_speculation
 
 QWEN = CATALOGUE["qwen2.5-coder-1.5b"]
@@ -216,8 +218,30 @@ def test_model_list_and_path(cli: Callable[..., tuple[int, str]], agentrt_home: 
         cli("model", "path", "nothing")
 
 
+def test_servers_are_shown_and_stopped_by_command(
+    cli: Callable[..., tuple[int, str]], fake_command: Callable[..., ServerCommand]
+) -> None:
+    assert "No model server runs" in cli("model", "ps")[1]
+    with start_blocking_portal() as portal, portal.wrap_async_context_manager(shared_server(fake_command())) as server:
+        (row,) = json.loads(cli("model", "ps", "--json")[1])
+        assert (row["model"], row["stage"], row["base_url"]) == ("fake", "ready", server.base_url)
+        assert "fake" in cli("model", "ps")[1]
+        assert json.loads(cli("model", "stats", "fake", "--json")[1])["cache_hit_rate"] == 0.75
+        assert "60%" in cli("model", "stats")[1]
+        assert cli("model", "logs", "fake")[0] == 0
+        assert cli("model", "stop", "--all") == (0, "fake: stopped\n")
+        assert json.loads(cli("model", "ps", "--json")[1]) == []
+
+
 def test_every_command_shows_an_example(cli: Callable[..., tuple[int, str]]) -> None:
-    for command in (["model", "list"], ["model", "pull"], ["model", "path"], ["doctor"]):
+    for command in (
+        ["model", "list"],
+        ["model", "pull"],
+        ["model", "path"],
+        ["model", "serve"],
+        ["model", "ps"],
+        ["doctor"],
+    ):
         assert "Example" in cli(*command, "--help")[1]
 
 

@@ -16,10 +16,12 @@ from serving_deadlines import gone_within
 
 from agentrt.serving.chat_model import ChatVLLM
 from agentrt.serving.command import ServerCommand
-from agentrt.serving.errors import ServerDied, ServerStartFailed, ServerStartTimeout
+from agentrt.serving.errors import ServerDied, ServerStartFailed, ServerStartTimeout, SettingsRefused
 from agentrt.serving.filelock import is_locked
 from agentrt.serving.http_probe import http_status
+from agentrt.serving.metrics import read_stats
 from agentrt.serving.progress import Progress
+from agentrt.serving.running import find_server, running_servers, stop_server
 from agentrt.serving.server import RunningServer, shared_server
 from agentrt.serving.settings import Patience
 
@@ -217,3 +219,48 @@ def test_the_environment_names_the_linger(monkeypatch: pytest.MonkeyPatch) -> No
     assert Patience().linger == 12
     monkeypatch.setenv("AGENTRT_SERVER_LINGER", "soon")
     assert Patience().linger == 0
+
+
+@pytest.mark.asyncio
+async def test_a_crash_before_the_first_word_is_made_good(fake_command: Command, tmp_path: Path) -> None:
+    async with shared_server(fake_command(FAKE_CRASHED=str(tmp_path))) as server:
+        client = client_of(server)
+        client.revived = server.revived
+        assert (await client.ainvoke("crash")).text == "echo: crash"
+        (state,) = running_servers()
+        assert (state.crashes, state.stage, state.base_url) == (1, "ready", server.base_url)
+        assert "fell over" in (server.folder / "crash.log").read_text()
+        await client.aclose()
+
+
+@pytest.mark.asyncio
+async def test_a_crash_in_mid_stream_is_told_and_the_next_request_works(fake_command: Command) -> None:
+    async with shared_server(fake_command()) as server:
+        client = client_of(server)
+        client.revived = server.revived
+        said = ""
+        with pytest.raises(ServerDied, match=r"out of memory.*being started again"):
+            async for chunk in client.astream("die"):
+                said += chunk.text
+        assert said.startswith("one")
+        assert await anyio.to_thread.run_sync(server.revived)
+        assert (await client.ainvoke("hi")).text == "echo: hi"
+        await client.aclose()
+
+
+@pytest.mark.asyncio
+async def test_running_servers_are_listed_read_and_stopped(fake_command: Command) -> None:
+    assert running_servers() == []
+    with pytest.raises(SettingsRefused, match="No server runs"):
+        find_server(None)
+    async with shared_server(fake_command()) as server, shared_server(fake_command(OTHER="1")) as other:
+        assert {one.base_url for one in running_servers()} == {server.base_url, other.base_url}
+        with pytest.raises(SettingsRefused, match="More than one server runs for fake"):
+            find_server("fake")
+        found = find_server(other.folder.name)
+        stats = await read_stats(found.base_url, found.api_key)
+        assert stats is not None and stats.generated_tokens == 60
+        assert "key" not in json.dumps(found.to_json())
+        assert await stop_server(found)
+        assert [one.base_url for one in running_servers()] == [server.base_url]
+        assert await read_stats(found.base_url, found.api_key) is None

@@ -45,7 +45,7 @@ Question: How warm is it in the capital of Chile tomorrow, in fahrenheit?
 4. join()"""
 
 PLAN_GRAMMAR = r"""
-root ::= line{1,8} "join()"
+root ::= line{1,8} number ". join()"
 line ::= number ". " call "\n"
 number ::= [1-9]
 call ::= tool "(" argument (", " argument){0,2} ")"
@@ -55,8 +55,6 @@ reference ::= "$" [1-8] ("." [a-z]{1,10})?
 value ::= [0-9]{1,6} ("." [0-9]{1,3})?
 text ::= "\"" [^"\n\\]{1,60} "\""
 """
-# `join()` has a number as well; it is the last line and calls nothing.
-PLAN_GRAMMAR = PLAN_GRAMMAR.replace('line{1,8} "join()"', 'line{1,8} number ". join()"')
 
 PLAN_QUESTIONS = (
     "How much do flights from Paris to Lima and from Paris to Quito cost together?",

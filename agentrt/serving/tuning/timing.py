@@ -5,12 +5,13 @@ from __future__ import annotations
 import statistics
 import time
 from dataclasses import dataclass, field
+from typing import Any
 
 import anyio
 
-from agentrt.serving import ChatVLLM
+from agentrt.serving.chat_model import ChatVLLM
 from agentrt.serving.metrics import Stats, read_stats
-from benchmarks.serving.workload import Workload
+from agentrt.serving.tuning.workload import Workload
 
 
 @dataclass(slots=True)
@@ -44,7 +45,7 @@ class Measured:
         return statistics.median(self.seconds)
 
 
-async def ask(model: ChatVLLM, workload: Workload, number: int, into: Measured, **options: object) -> float:
+async def ask(model: ChatVLLM, workload: Workload, number: int, into: Measured, **options: Any) -> float:
     """One streamed request, recorded; returns its seconds."""
     began = last = time.perf_counter()
     first = None
