@@ -12,6 +12,7 @@ _ROOTS = (
     ("executor.errors", "ExecutorError"),
     ("planner.errors", "PlannerError"),
     ("agentrt.serving.errors", "ServingError"),
+    ("agentrt.serving.rsd.errors", "RSDError"),
     ("agentrt.tools.errors", "ToolsError"),
     ("kg_rag.errors", "KnowledgeGraphError"),
     ("multiagent.errors", "MultiagentError"),

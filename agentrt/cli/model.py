@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from agentrt.cli import server
+from agentrt.cli.draft import draft
 
 if TYPE_CHECKING:
     from agentrt.serving.catalogue import CatalogueEntry
     from agentrt.serving.progress import Progress as ServingProgress
     from agentrt.serving.progress import ProgressSink
 
-app = typer.Typer(help="List, fetch, serve and tune language models.", no_args_is_help=True)
+app = typer.Typer(help="List, fetch, serve, tune and make language models.", no_args_is_help=True)
 server.register(app)
+app.command("draft", epilog="Example: agentrt model draft smollm2-135m --from-layers 0-11,20-29 --steps 100")(draft)
 
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 _Name = Annotated[str, typer.Argument(help="A name from `agentrt model list`.", metavar="NAME")]

@@ -9,6 +9,8 @@
     ├── InvalidRequest             a request that cannot be run
     │   ├── InvalidSampling        temperature, top-k, top-p or the token limit is out of range
     │   └── ContextExceeded        prompt and answer do not fit the context
+    ├── InvalidLayers              a draft cannot be made of these layers
+    ├── DistillationError          a draft could not be taught
     ├── EngineClosed               the engine was closed while it was needed
     └── UnsupportedVLLM            the installed vLLM lacks a hook the plugin needs
 
@@ -52,6 +54,14 @@ class InvalidSampling(InvalidRequest):
 
 class ContextExceeded(InvalidRequest):
     """The prompt leaves no room for an answer."""
+
+
+class InvalidLayers(RSDError):
+    """The layers to keep are not the target's, or are all of them."""
+
+
+class DistillationError(RSDError):
+    """Teaching a draft failed, or cannot start."""
 
 
 class EngineClosed(RSDError):
