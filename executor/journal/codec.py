@@ -78,7 +78,7 @@ def _text(value: object) -> str:
 
 
 def _pack(value: Any, depth: int) -> object:
-    kind: type = type(value)
+    kind = cast("type[Any]", type(value))
     if kind in _NATIVE:
         return value
     if depth > _MAX_DEPTH:

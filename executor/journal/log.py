@@ -18,9 +18,10 @@ import anyio.to_thread
 from executor.events import TaskAdded, TaskFailed, TaskFinished, TaskStarted
 from executor.journal.codec import NotStorable, encode
 from executor.journal.errors import JournalError
-from executor.journal.past import Past
+from executor.journal.past import Past, kept_value
 from executor.journal.port import Journal, Record, RunInfo, Status
 from executor.journal.redact import Redactor
+from executor.plan import Task
 
 # Longer values are kept once, as blobs. Bytes of JSON text.
 _INLINE = 1_024
@@ -62,13 +63,14 @@ class RunLog:
         self.journal = journal
         self.info = info
         self.past = past
-        self._clean = (redactor or Redactor()).clean
+        self.clean = (redactor or Redactor()).clean
         self._max_value = max_value
         self._seq = past.records
         self._buffer: list[Record] = []
         self._scheduled = False
         self._writing: asyncio.Lock | None = None
         self._broken: JournalError | None = None
+        self._tools: dict[str, str] = past.tool_versions
         self._note_opening()
 
     @classmethod
@@ -129,20 +131,42 @@ class RunLog:
         elif kind is TaskStarted:
             task, data = event[1], None
         elif kind is TaskAdded:
-            task, data = event[1].id, self._clean(encode(event[1].to_json()))
+            task, data = event[1].id, self.task_text(event[1])
         elif kind is TaskFailed:
-            task, data = event[1], self._clean(encode({"error": event[2]}))
+            task, data = event[1], self.clean(encode({"error": event[2]}))
         else:
             fields = event._asdict()
             time_of = fields.pop("time")
             task = fields.pop("id", None)
-            self._add(time_of, kind.__name__, task, self._clean(encode(fields)))
+            self._add(time_of, kind.__name__, task, self.clean(encode(fields)))
             return
         self._add(event[0], kind.__name__, task, data)
 
     def note(self, kind: str, data: Mapping[str, object] | None = None, *, task: str | None = None) -> None:
         """Notes something that is no event; written with the next group."""
-        self._add(time.monotonic(), kind, task, None if data is None else self._clean(encode(dict(data))))
+        self._add(time.monotonic(), kind, task, None if data is None else self.clean(encode(dict(data))))
+
+    def task_text(self, task: Task) -> str:
+        """How a task is written."""
+        try:
+            text = encode(task.to_json())
+        except NotStorable as error:  # an element of a list that holds what has no written form
+            text = encode({"id": task.id, "call": task.call, "lost": str(error), "args": repr(task.args)[:_INLINE]})
+        return self.clean(text)
+
+    def value(self, data: str | None, where: str) -> object:
+        """The result in a `TaskFinished` record. Raises ValueNotKept, CorruptJournal."""
+        return kept_value(self.journal, data, where)
+
+    def error(self, data: str | None) -> str:
+        """The message in a `TaskFailed` record."""
+        return str(json.loads(data or "{}").get("error", "it failed"))
+
+    def note_tools(self, versions: Mapping[str, str]) -> None:
+        """Notes the versions of tools, where the run does not know them yet."""
+        if new := {name: version for name, version in versions.items() if name not in self._tools}:
+            self._tools |= new
+            self.note("Tools", new)
 
     def value_text(self, value: object) -> str:
         """How a result is written: itself, its blob's digest, or why it cannot be kept."""
@@ -150,7 +174,7 @@ class RunLog:
             text = encode(value)
         except NotStorable as error:
             return self._lost(value, str(error))
-        if self._clean(text) is not text:
+        if self.clean(text) is not text:
             return self._lost(value, "it contains a secret")
         if len(text) <= _INLINE:
             return f'{{"value":{text}}}'
@@ -168,7 +192,7 @@ class RunLog:
         said: dict[str, object] = {"lost": why, "type": type(value).__name__, "preview": preview}
         if digest is not None:
             said["digest"] = digest
-        return self._clean(encode(said))
+        return self.clean(encode(said))
 
     def flush(self, *, status: Status | None = None) -> None:
         """Writes what was gathered. Raises JournalError; the run cannot go on then."""
@@ -213,6 +237,16 @@ class RunLog:
                 finally:
                     if self._scheduled:
                         asyncio.get_running_loop().call_soon(self._turn_ends)
+
+    def settle(self) -> None:
+        """Writes what was gathered, where nothing has gone wrong yet. Raises JournalError."""
+        if self._broken is None:
+            self.flush()
+
+    def learn(self, took: Mapping[str, tuple[int, float]]) -> None:
+        """Adds how often each tool was called and how many seconds that took."""
+        if self._broken is None:
+            self.journal.learn(took)
 
     def end(self, status: Status, data: Mapping[str, object] | None = None) -> None:
         """Closes the run as `status`. Raises JournalError."""

@@ -29,8 +29,9 @@ class PastTask:
         written: the task's JSON text.
         state: the last thing that happened to it.
         data: what the record of that said.
-        calls: calls that were begun, over all runs of the process.
-        intent: what was written down before the last call, if anything was.
+        calls: calls that were begun, retries included, over all processes that worked on the run.
+        intent: what was written down before the last call, for tools that run once.
+        begun: whether an intent was written whose call is not known to have started.
     """
 
     written: str
@@ -40,6 +41,7 @@ class PastTask:
     intent: Mapping[str, Any] = field(default_factory=dict[str, Any])
     started: float = 0.0
     ended: float = 0.0
+    begun: bool = False
 
     @property
     def task(self) -> Task:
@@ -86,18 +88,42 @@ class Past:
             elif (state := _STATES.get(kind)) is not None and (task := tasks.get(name)) is not None:
                 task.state, task.data, task.ended = state, data, time
                 if state == "started":
-                    task.calls += 1
+                    task.calls += not task.begun
+                    task.begun = False
                     task.started = time
-                    task.intent = json.loads(data) if data else {}
+            elif kind == "Intent" and (task := tasks.get(name)) is not None:
+                task.state, task.started, task.begun = "started", time, True
+                task.calls += 1
+                task.intent = json.loads(data or "{}")
+                # An answer is for one call.
+                past.answers.pop(name, None)
+            elif kind == "TaskCached" and (task := tasks.get(name)) is not None:
+                task.calls -= 1
+            elif kind == "TaskRetried" and (task := tasks.get(name)) is not None:
+                task.calls += 1
             elif kind == "ApprovalAsked":
                 past.asked[name] = json.loads(data or "{}")
                 past.answers.pop(name, None)
             elif kind == "ApprovalGiven":
                 past.asked.pop(name, None)
-                past.answers[name] = json.loads(data or "{}")
+                past.answers[name] = cast("dict[str, Any]", decode(data or "{}"))
             else:
                 past.notes.setdefault(kind, []).append(record)
         return past
+
+    @property
+    def tool_versions(self) -> dict[str, str]:
+        """`Tool.version` of each tool, as it was when the run was started."""
+        noted = self.notes.get("Tools", ())
+        return {name: version for record in noted for name, version in json.loads(record.data or "{}").items()}
+
+    def plan(self) -> list[Task]:
+        """The tasks that were given, without the elements that `foreach` made of them."""
+        return [past.task for name, past in self.tasks.items() if not self._is_element(name)]
+
+    def _is_element(self, name: str) -> bool:
+        parent, bracket, _ = name.rpartition("[")
+        return bool(bracket) and parent in self.tasks and '"foreach":' in self.tasks[parent].written
 
     def _note(self, record: Record) -> None:
         if record.kind == "PlanClosed":
