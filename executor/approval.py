@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, cast, get_args
 
 from executor.errors import ExecutorError
-from executor.journal import Journal, JournalError, NotStorable, decode, encode
+from executor.journal import Journal, JournalError, NotStorable, Status, decode, encode
 
 Why = Literal["approve", "tainted", "unknown"]
 """Why a call waits: it needs a yes, it runs once and its arguments rest on untrusted results, or it began before a
@@ -88,6 +88,8 @@ Ask = Callable[[Approval], Awaitable[Verdict | None]]
 class Parked(ExecutorError):
     """Nothing is left to do but what waits for a person. Resume the run when they have answered."""
 
+    run_status: Status = "parked"
+
     def __init__(self, run: str, waiting: Sequence[Approval]) -> None:
         self.run = run
         self.waiting = tuple(waiting)
@@ -98,6 +100,8 @@ class Parked(ExecutorError):
 
 class RunCancelled(ExecutorError):
     """Somebody cancelled the run from outside."""
+
+    run_status: Status = "cancelled"
 
 
 class Approvals:

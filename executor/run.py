@@ -30,6 +30,8 @@ class Executor:
         cache: results of `pure` tools are looked up there; None for no cache.
         approvals: where calls that need a person's yes wait.
         ask_when_tainted: whether a `once` tool whose arguments rest on untrusted results needs a yes.
+        log: where runs are written down that bring no log of their own.
+        account: what runs may spend that bring no account of their own.
         clock: monotonic seconds.
 
     Raises:
@@ -46,6 +48,8 @@ class Executor:
         cache: ResultCache | None = None,
         approvals: Approvals | None = None,
         ask_when_tainted: bool = False,
+        log: RunLog | None = None,
+        account: Account | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.tools = tools if isinstance(tools, Toolset) else Toolset(tools)
@@ -54,6 +58,8 @@ class Executor:
         self._limits = Limits(self.tools.values(), concurrency)
         self._cache = cache
         self._ask_when_tainted = ask_when_tainted
+        self._log = log
+        self._account = account
         self._observe = observe
         self._clock = clock
 
@@ -85,6 +91,7 @@ class Executor:
             JournalError: the log could not be written, or the run in it cannot go on with these tools.
             Exception: whatever the stream of tasks or the observer raised, likewise.
         """
+        log = log or self._log
         means = Means(
             self.tools,
             self._limits,
@@ -92,7 +99,7 @@ class Executor:
             self._cache,
             self.approvals,
             log,
-            account,
+            account or self._account,
             self._ask_when_tainted,
         )
         running = Running(means, self._observe, prior or {})

@@ -86,6 +86,9 @@ class Running:
                 with self.feeding:
                     if isinstance(tasks, AsyncIterable):
                         self.streaming = True
+                        account = self.means.account
+                        if account is not None and (left := account.seconds_left) is not None:
+                            self.feeding.deadline = anyio.current_time() + left
                         await self.feed_stream(tasks, max_tasks)
                     else:
                         if isinstance(tasks, Sized):
@@ -251,6 +254,15 @@ class Running:
             if name in self.void and (name not in after or name in self.steps.used(task)):
                 return name
         return None
+
+    def take(self, task: Task, end: Finished) -> None:
+        """Ends a task as it ended before, with the times of then."""
+        self.outcomes[task.id] = end
+        self.values[task.id] = end.value
+        self.observe(TaskFinished(end.ended, task.id, end.value))
+        self.ready.extend(self.schedule.tasks[name] for name in self.schedule.finish(task.id))
+        if task.special:
+            self.steps.element_ended(task.id)
 
     def leave_out(self, task: Task) -> None:
         """Ends a task whose `when` does not hold. Those that only come after it may run."""

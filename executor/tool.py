@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from inspect import iscoroutinefunction
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 
 from executor.errors import UnknownTool
 from executor.plan import FailurePolicy
@@ -79,6 +79,19 @@ class Batch:
     tool: str
     parameter: str
     of: str
+
+
+class Care(TypedDict, total=False):
+    """Settings of a `Tool` for tools that need more care than others; each is described there."""
+
+    approve: bool | str
+    deadline: float | None
+    rate: Rate | None
+    breaker: Breaker | None
+    cache: bool | float
+    trusted: bool
+    tainted: Tainted
+    process: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,8 +8,8 @@ import json
 import os
 import secrets
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -21,12 +21,14 @@ from executor.journal.errors import JournalError
 from executor.journal.past import Past, kept_value
 from executor.journal.port import Journal, Record, RunInfo, Status
 from executor.journal.redact import Redactor
+from executor.journal.tasks import write_task
 from executor.plan import Task
 
 # Longer values are kept once, as blobs. Bytes of JSON text.
 _INLINE = 1_024
 _MAX_VALUE = 64 * 1024 * 1024
 _PREVIEW = 200
+_SMALL = 10_000_000  # too short for a secret
 
 
 def new_run_id() -> str:
@@ -131,7 +133,7 @@ class RunLog:
         elif kind is TaskStarted:
             task, data = event[1], None
         elif kind is TaskAdded:
-            task, data = event[1].id, self.task_text(event[1])
+            task, data = event[1].id, self.clean(write_task(event[1]))
         elif kind is TaskFailed:
             task, data = event[1], self.clean(encode({"error": event[2]}))
         else:
@@ -148,11 +150,7 @@ class RunLog:
 
     def task_text(self, task: Task) -> str:
         """How a task is written."""
-        try:
-            text = encode(task.to_json())
-        except NotStorable as error:  # an element of a list that holds what has no written form
-            text = encode({"id": task.id, "call": task.call, "lost": str(error), "args": repr(task.args)[:_INLINE]})
-        return self.clean(text)
+        return self.clean(write_task(task))
 
     def value(self, data: str | None, where: str) -> object:
         """The result in a `TaskFinished` record. Raises ValueNotKept, CorruptJournal."""
@@ -162,6 +160,10 @@ class RunLog:
         """The message in a `TaskFailed` record."""
         return str(json.loads(data or "{}").get("error", "it failed"))
 
+    def past_records(self) -> list[Record]:
+        """The records that were there when the log was opened."""
+        return [record for record in self.journal.read(self.id) if record.seq < self.past.records]
+
     def note_tools(self, versions: Mapping[str, str]) -> None:
         """Notes the versions of tools, where the run does not know them yet."""
         if new := {name: version for name, version in versions.items() if name not in self._tools}:
@@ -170,6 +172,8 @@ class RunLog:
 
     def value_text(self, value: object) -> str:
         """How a result is written: itself, its blob's digest, or why it cannot be kept."""
+        if type(value) is int and -_SMALL < value < _SMALL:
+            return f'{{"value":{value}}}'
         try:
             text = encode(value)
         except NotStorable as error:
@@ -238,6 +242,26 @@ class RunLog:
                     if self._scheduled:
                         asyncio.get_running_loop().call_soon(self._turn_ends)
 
+    @contextmanager
+    def closing(self) -> Generator[dict[str, object]]:
+        """Closes the run as it ended when the block is left; what the block puts into the dict is kept with it.
+
+        A block that is cancelled leaves the run as one that was interrupted, to be resumed.
+        """
+        said: dict[str, object] = {}
+        try:
+            yield said
+        except Exception as error:
+            status = _status_of(error)
+            with suppress(JournalError):
+                self.end(status, {"error": self.clean(str(error))})
+            raise
+        except BaseException:
+            with suppress(JournalError):
+                self.settle()
+            raise
+        self.end("finished", said)
+
     def settle(self) -> None:
         """Writes what was gathered, where nothing has gone wrong yet. Raises JournalError."""
         if self._broken is None:
@@ -277,3 +301,18 @@ class RunLog:
         self._seq += 1
         self.journal.append(self.id, self._buffer, status="running")
         self._buffer = []
+
+
+def find_run(journal: Journal, name: str) -> RunInfo:
+    """The run with this id, or the only one whose id begins so. Raises UnknownRun."""
+    found = [run for run in journal.runs() if run.id.startswith(name)] if name else []
+    exact = [run for run in found if run.id == name]
+    if len(found) == 1 or exact:
+        return (exact or found)[0]
+    if found:
+        raise JournalError(f"{name} may be {', '.join(run.id for run in found[:10])}; write more of it")
+    return journal.info(name)
+
+
+def _status_of(error: Exception) -> Status:
+    return getattr(error, "run_status", "failed")

@@ -10,6 +10,7 @@ from typing import Any, Literal, cast
 from executor.journal.codec import decode
 from executor.journal.errors import ValueNotKept
 from executor.journal.port import Journal, Record
+from executor.journal.tasks import read_task
 from executor.plan import Task
 
 PastState = Literal["added", "started", "finished", "failed", "skipped"]
@@ -31,6 +32,7 @@ class PastTask:
         data: what the record of that said.
         calls: calls that were begun, retries included, over all processes that worked on the run.
         intent: what was written down before the last call, for tools that run once.
+        order: place of the record of its end in the run; -1 while it has none.
         begun: whether an intent was written whose call is not known to have started.
     """
 
@@ -42,11 +44,12 @@ class PastTask:
     started: float = 0.0
     ended: float = 0.0
     begun: bool = False
+    order: int = -1
 
     @property
     def task(self) -> Task:
         """The task. Raises PlanError where it cannot be read."""
-        return Task.from_json(cast("dict[str, Any]", decode(self.written)))
+        return read_task(self.written)
 
 
 @dataclass(slots=True)
@@ -61,6 +64,7 @@ class Past:
         notes: records of other kinds, by kind, in order.
         records: how many there are.
         openings: how often a process began to work on the run.
+        seconds: how long they worked on it, from the first record of each to its last.
     """
 
     tasks: dict[str, PastTask] = field(default_factory=dict[str, PastTask])
@@ -70,15 +74,20 @@ class Past:
     notes: dict[str, list[Record]] = field(default_factory=dict[str, "list[Record]"])
     records: int = 0
     openings: int = 0
+    seconds: float = 0.0
 
     @classmethod
     def of(cls, records: Iterable[Record]) -> Past:
         """Reads a run's records."""
         past = cls()
         tasks = past.tasks
+        last = 0.0
         for record in records:
             past.records += 1
             _, time, kind, name, data = record
+            if kind != "Opened":
+                past.seconds += time - last
+            last = time
             if name is None:
                 past._note(record)
             elif kind == "TaskAdded":
@@ -87,6 +96,7 @@ class Past:
                 past.complete = False
             elif (state := _STATES.get(kind)) is not None and (task := tasks.get(name)) is not None:
                 task.state, task.data, task.ended = state, data, time
+                task.order = -1 if state == "started" else record.seq
                 if state == "started":
                     task.calls += not task.begun
                     task.begun = False
