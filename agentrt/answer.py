@@ -70,6 +70,7 @@ class Answer:
         results: how each task ended, by id.
         evidence: the results `text` rests on, as the joiner named them.
         replans: further rounds that were needed.
+        note: what the reader should know about how it came to be: a budget that is spent.
     """
 
     text: str
@@ -81,6 +82,7 @@ class Answer:
     replans: int = 0
     usage: Usage = field(default_factory=Usage)
     timings: Timings = field(default_factory=Timings)
+    note: str = ""
 
     def to_json(self) -> dict[str, object]:
         """The answer as plain JSON data."""
@@ -92,6 +94,7 @@ class Answer:
             "results": {name: _outcome_json(outcome) for name, outcome in self.results.items()},
             "evidence": [asdict(item) for item in self.evidence],
             "replans": self.replans,
+            "note": self.note,
             "usage": asdict(self.usage),
             "timings": {**asdict(self.timings), "saved": self.timings.saved},
         }

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, get_args
 
+from agentrt.durable import RunMeans, ThriftyJoiner
 from agentrt.errors import UsageError
 from executor import Executor, TaskEvent, TaskStarted, Toolset
-from planner import CompilerPolicy, Joiner, LLMPlanner, PlanForm, PlannerEvent
+from planner import CompilerPolicy, LLMPlanner, PlanForm, PlannerEvent
 from planner.choose import FEW, ToolChooser
 from planner.passes import Pipeline
 from planner.passes.speculate import Speculation
@@ -35,6 +36,7 @@ class Setting:
         max_plan_tokens: tokens a plan's text may have.
         concurrency: calls at the same time; None for no limit.
         observe: receives every event.
+        means: what calls are made with besides: journal, budget, cache, approvals.
     """
 
     model: BaseChatModel
@@ -46,10 +48,16 @@ class Setting:
     max_plan_tokens: int
     concurrency: int | None
     observe: Callable[[PlannerEvent | TaskEvent], None]
+    means: RunMeans = field(default_factory=RunMeans)
 
-    def executor(self) -> Executor:
+    def executor(self, tools: Toolset | None = None, observe: Callable[[TaskEvent], None] | None = None) -> Executor:
         """An executor for one question."""
-        return Executor(self.tools, observe=self.observe, max_tasks=self.max_tasks, concurrency=self.concurrency)
+        return self.means.executor(
+            tools or self.tools,
+            observe=observe or self.observe,
+            max_tasks=self.max_tasks,
+            concurrency=self.concurrency,
+        )
 
     def planner(self, speculation: Speculation | None = None) -> LLMPlanner:
         """What writes plans."""
@@ -99,14 +107,15 @@ def _compiler(setting: Setting) -> Policy:
     if any(tool.speculative for tool in setting.tools.values()):
         speculation = Speculation(setting.tools, observe=setting.observe)
     tools = setting.tools if speculation is None else speculation.tools
-    executor = Executor(tools, observe=watch, max_tasks=setting.max_tasks, concurrency=setting.concurrency)
+    executor = setting.executor(tools, watch)
     compiler = CompilerPolicy(
         setting.planner(speculation),
         executor,
-        Joiner(setting.model, setting.tools, reason_first=True, observe=setting.observe),
+        ThriftyJoiner(setting.model, setting.tools, reason_first=True, observe=setting.observe),
         pipeline=Pipeline(setting.tools, setting.passes),
         speculation=speculation,
         max_replans=setting.max_replans,
+        may_go_on=setting.means.may_go_on(setting.max_plan_tokens),
         observe=setting.observe,
     )
     return Fallback(compiler, _react(setting, executor), untouched=lambda: not touched, observe=setting.observe)

@@ -5,21 +5,38 @@ from __future__ import annotations
 import json
 import math
 import time
-import uuid
-from collections.abc import AsyncGenerator, Callable, Collection, Iterable
-from contextlib import AsyncExitStack
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterable, Mapping
+from contextlib import AsyncExitStack, aclosing
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, cast
 
 import anyio
 from anyio.abc import TaskGroup
 
 from agentrt.answer import Answer, Timings, evidence_of
-from agentrt.errors import NotOpen
+from agentrt.durable import (
+    Comparer,
+    RecordedExecutor,
+    Retold,
+    RunMeans,
+    Tape,
+    changed_tool,
+    decisions_in,
+    recorded,
+    retell,
+    retold_model,
+    spent_before,
+)
+from agentrt.errors import NotOpen, UsageError
 from agentrt.policies import MakePolicy, Setting, Way, policy_for
-from executor import Plan, TaskEvent, TaskFailed, TaskFinished, TaskStarted, Tool, Toolset
-from planner import Conclusion, Joined, PlanFinished, PlannerEvent
+from agentrt.stopwatch import Stopwatch
+from executor import Account, Budget, Outcome, Plan, TaskEvent, Tool, Toolset
+from executor.approval import Approval, Approvals, Verdict, answer, pending
+from executor.cache import ResultCache
+from executor.journal import Journal, Past, Redactor, RunInfo, RunLog, SqliteJournal, find_run, new_run_id
+from planner import Conclusion, PlannerEvent, Usage
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -27,6 +44,8 @@ if TYPE_CHECKING:
     from agentrt.serving import Capabilities, ProgressSink, ServerSettings
     from planner import PlanForm
 
+# Settings that a run keeps, so that it is resumed and replayed with the same.
+_KEPT = ("form", "max_replans", "max_tasks", "max_plan_tokens")
 DEFAULT_MODEL = "qwen2.5-coder-1.5b"
 
 
@@ -48,7 +67,7 @@ class Runtime:
 
     Args:
         model: a catalogue name (`agentrt model list`), a model folder, the base URL of an OpenAI-compatible
-            server, or any langchain-core chat model.
+            server, or any langchain-core chat model; None where only plans are run or runs replayed.
         tools: what plans may call.
         plan: how questions are answered: `compiler` plans, `react` makes one call at a time, `dfsdt` also takes steps
             back, or a function that makes a policy.
@@ -58,6 +77,12 @@ class Runtime:
         max_tasks: tasks a plan may have.
         max_plan_tokens: tokens a plan's text may have.
         concurrency: calls at the same time, over all tools and questions; None for no limit.
+        journal: where runs are written down, so that they can be resumed and replayed: a file, or a `Journal`.
+        budget: what one question or plan may spend.
+        approvals: where calls wait that need a person's yes; by default the run parks.
+        ask_when_tainted: whether a `once` tool whose arguments rest on what tools returned needs a yes.
+        cache: whether equal calls of `pure` tools are made once.
+        secrets: values that are never written to the journal.
         settings: how a catalogue model or a folder is served; by default what suits this machine.
         progress: told what happens while the model is opened.
 
@@ -67,7 +92,7 @@ class Runtime:
 
     def __init__(
         self,
-        model: str | Path | BaseChatModel = DEFAULT_MODEL,
+        model: str | Path | BaseChatModel | None = DEFAULT_MODEL,
         tools: Iterable[Tool] = (),
         *,
         plan: Way | MakePolicy = "compiler",
@@ -77,6 +102,12 @@ class Runtime:
         max_tasks: int = 64,
         max_plan_tokens: int = 1_024,
         concurrency: int | None = None,
+        journal: str | Path | Journal | None = None,
+        budget: Budget | None = None,
+        approvals: Approvals | None = None,
+        ask_when_tainted: bool = True,
+        cache: bool = True,
+        secrets: Iterable[str] = (),
         settings: ServerSettings | None = None,
         progress: ProgressSink | None = None,
     ) -> None:
@@ -88,6 +119,14 @@ class Runtime:
         self.max_tasks = max_tasks
         self.max_plan_tokens = max_plan_tokens
         self.concurrency = concurrency
+        self.budget = budget
+        self.approvals = approvals or Approvals()
+        self.ask_when_tainted = ask_when_tainted
+        self._cached = cache
+        self._redactor = Redactor(secrets)
+        self._journal_spec = journal
+        self._journal: Journal | None = None
+        self._cache: ResultCache | None = None
         self._spec = model
         self._settings = settings
         self._progress = progress
@@ -100,6 +139,12 @@ class Runtime:
         from agentrt.serving import capabilities_of, open_model
 
         async with AsyncExitStack() as stack:
+            self._journal = self._opened(stack)
+            self._cache = ResultCache(self._journal, redactor=self._redactor) if self._cached else None
+            if self._spec is None:
+                self._group = await stack.enter_async_context(anyio.create_task_group())
+                self._stack = stack.pop_all()
+                return self
             # A plan should be the model's best guess, the same one every time.
             options: dict[str, Any] = {"temperature": 0.0} if isinstance(self._spec, str | Path) else {}
             opening = open_model(self._spec, settings=self._settings, progress=self._progress, **options)
@@ -114,7 +159,7 @@ class Runtime:
     ) -> bool | None:
         if self._group is not None:
             self._group.cancel_scope.cancel()
-        self._model = self._group = None
+        self._model = self._group = self._journal = None
         return await self._stack.__aexit__(kind, error, trace)
 
     @property
@@ -134,11 +179,120 @@ class Runtime:
         """
         return await self._answer(question, _ignore)
 
+    @property
+    def journal(self) -> Journal:
+        """The open journal. Raises NotOpen outside `async with`, UsageError without one."""
+        if self._group is None:
+            raise NotOpen
+        if self._journal is None:
+            raise UsageError("this runtime has no journal; give it one: Runtime(..., journal='runs.db')")
+        return self._journal
+
+    async def run(
+        self,
+        plan: Plan,
+        *,
+        title: str = "",
+        kind: str = "plan",
+        head: Mapping[str, object] | None = None,
+        run_id: str | None = None,
+        observe: Callable[[TaskEvent], None] | None = None,
+    ) -> dict[str, Outcome]:
+        """Runs a plan that is there already, within the budget and, with a journal, so that it can be resumed.
+
+        Args:
+            plan: what is run.
+            title: for lists of runs.
+            kind: what kind of run it is; `plan`, `workflow`, or a word of the caller's.
+            head: kept beside the plan, as plain JSON data.
+            run_id: of the new run; made up by default.
+            observe: receives every event.
+
+        Raises:
+            Parked: calls wait for a person.
+            JournalError: the journal could not be written.
+        """
+        log = None
+        if self._journal is not None:
+            kept = {**(head or {}), "plan": plan.to_json(), "budget": self._budget_json()}
+            log = RunLog.start(self._journal, kind=kind, title=title, head=kept, run_id=run_id, redactor=self._redactor)
+        return await self._run(plan, log, observe)
+
+    async def resume(self, run_id: str, observe: Callable[[Event], None] | None = None) -> Answer | dict[str, Outcome]:
+        """Goes on with a run: what has ended is not done again.
+
+        Args:
+            run_id: the run's, or an unambiguous beginning of it.
+            observe: receives every event, those told again included.
+
+        Returns:
+            A question's answer; of a plan how its tasks ended. Of a run that has finished, what it came to.
+
+        Raises:
+            UnknownRun, NotResumable, JournalError: it cannot go on; the message says why.
+            Parked: calls (still) wait for a person.
+            Exception: what `ask` and `run` raise.
+        """
+        info = self._info(run_id)
+        if info.status == "finished":
+            told = retell(self.journal, info.id, self.tools)
+            return self._recorded_answer(info, told) if info.kind == "ask" else told.outcomes
+        log = RunLog.resume(self.journal, info.id, redactor=self._redactor)
+        if info.kind == "ask":
+            return await self._answer(str(info.head["question"]), observe or _ignore, log)
+        return await self._run(Plan.from_json(cast(Any, info.head["plan"])), log, observe)
+
+    async def replay(self, run_id: str) -> Replayed:
+        """Tells a finished run again with the program of today, and calls nothing.
+
+        Raises:
+            Diverged: the program goes another way now; the message names the first difference.
+            UnknownRun, UsageError: there is no such run, or it has not finished.
+            ValueNotKept: a result that the journal could not keep.
+        """
+        info = self._info(run_id)
+        if info.status != "finished":
+            raise UsageError(f"run {info.id} is {info.status}, and only finished runs are replayed; resume it first")
+        past = Past.of(self.journal.read(info.id))
+        if (changed := changed_tool(info.id, past, self.tools)) is not None:
+            raise changed
+        told = retell(self.journal, info.id, self.tools)
+        if info.kind != "ask":
+            executor = RecordedExecutor(self.tools, info.id, past, told.outcomes)
+            await executor.run(Plan.from_json(cast(Any, info.head["plan"])))
+            executor.finish()
+            return Replayed((*told.events,), None)
+        await self._again(info, past, told)
+        answer = self._recorded_answer(info, told)
+        last = next(record.time for record in self.journal.read(info.id, kinds=("Ended",)))
+        return Replayed((*told.events, Answered(last, answer)), answer)
+
+    def approve(self, run_id: str, task: str, verdict: Verdict) -> None:
+        """Answers a call that waits: at once if it waits in this process, else when the run is resumed.
+
+        Raises:
+            UnknownRun, JournalError: there is no such run, or nothing in it waits by that name.
+        """
+        info = self._info(run_id)
+        if not self.approvals.answer(task, verdict, run=info.id):
+            answer(self.journal, info.id, task, verdict)
+
+    def waiting(self, run_id: str) -> list[Approval]:
+        """Calls of a run that wait for a person's answer and have none yet. Raises UnknownRun."""
+        return pending(self.journal, self._info(run_id).id)
+
     async def stream(self, question: str) -> AsyncGenerator[Event]:
         """Answers one question and yields every event on the way; the last one is `Answered`.
 
         Leaving the loop early and closing the generator cancels the question. Raises what `ask` raises.
         """
+        async with aclosing(self._streaming(lambda observe: self._answer(question, observe))) as events:
+            async for event in events:
+                yield event
+
+    async def _streaming(
+        self, answering: Callable[[Callable[[Event], None]], Awaitable[Answer]]
+    ) -> AsyncGenerator[Event]:
         if self._group is None:
             raise NotOpen
         # Unbounded in principle; in fact bounded by max_tasks, max_plan_tokens and max_replans.
@@ -150,7 +304,7 @@ class Runtime:
             nonlocal failure
             with scope, sender:
                 try:
-                    answer = await self._answer(question, sender.send_nowait)
+                    answer = await answering(sender.send_nowait)
                     sender.send_nowait(Answered(time.monotonic(), answer))
                 except Exception as error:  # handed to whoever reads the stream
                     failure = error
@@ -170,9 +324,11 @@ class Runtime:
         planner = self._setting(observe or _ignore).planner()
         return Plan([task async for task in planner.plan(question)])
 
-    def _setting(self, observe: Callable[[Event], None]) -> Setting:
+    def _setting(
+        self, observe: Callable[[PlannerEvent | TaskEvent], None], model: BaseChatModel | None = None
+    ) -> Setting:
         return Setting(
-            model=self.model,
+            model=model or self.model,
             tools=self.tools,
             form=self._form,
             passes=self.passes,
@@ -183,60 +339,155 @@ class Runtime:
             observe=observe,
         )
 
-    async def _answer(self, question: str, observe: Callable[[Event], None]) -> Answer:
-        stopwatch = _Stopwatch(observe)
-        policy = policy_for(self.way, self._setting(stopwatch.see))
-        conclusion = await policy.answer(question)
+    def _means(self, log: RunLog | None, account: Account | None) -> RunMeans:
+        return RunMeans(log, account, self._cache, self.approvals, self.ask_when_tainted)
+
+    async def _answer(self, question: str, observe: Callable[[Event], None], log: RunLog | None = None) -> Answer:
+        stopwatch = Stopwatch(observe)
+        setting = self._setting(stopwatch.see)
+        if log is None and self._journal is not None:
+            settings = {name: getattr(setting, name) for name in _KEPT}
+            way = self.way if isinstance(self.way, str) else "own"
+            head = {"question": question, "way": way, "settings": settings, "budget": self._budget_json()}
+            log = RunLog.start(self._journal, kind="ask", title=question, head=head, redactor=self._redactor)
+        account = self._account(log)
+        if log is None:
+            conclusion = await self._concluded(question, setting, None, account)
+            return _as_answer(conclusion, stopwatch.timings(), account=account)
+        with log.closing() as ended:
+            setting = replace(setting, observe=Tape(log).before(setting.observe))
+            conclusion = await self._concluded(question, setting, log, account)
+            given = _as_answer(conclusion, stopwatch.timings(), log.id, account)
+            ended.update(
+                text=given.text,
+                ending=given.ending,
+                evidence=list(conclusion.evidence),
+                replans=given.replans,
+                usage=asdict(given.usage),
+                timings=asdict(given.timings),
+                note=given.note,
+            )
+        return given
+
+    async def _concluded(
+        self, question: str, setting: Setting, log: RunLog | None, account: Account | None
+    ) -> Conclusion:
+        """Answers a question as `setting` says; with a log it goes on from what is in there."""
+        way: Any = self.way
+        if log is not None:
+            setting = replace(setting, **cast("dict[str, Any]", log.info.head["settings"]))
+            way = _way_of(log.info, self.way)
+        if log is not None or account is not None:
+            setting = replace(setting, model=recorded(self.model, log, account), means=self._means(log, account))
+        else:
+            setting = replace(setting, means=self._means(None, None))
+        conclusion = await policy_for(way, setting).answer(question)
         if self.pairs is not None and conclusion.pairs:
             rows = "".join(json.dumps(pair.to_json(), ensure_ascii=False) + "\n" for pair in conclusion.pairs)
             async with await anyio.open_file(self.pairs, "a", encoding="utf-8") as file:
                 await file.write(rows)
-        return _as_answer(conclusion, stopwatch.timings())
+        return conclusion
+
+    async def _again(self, info: RunInfo, past: Past, told: Retold) -> None:
+        """Runs a finished question with the replies and results of then. Raises Diverged."""
+        compare = Comparer(info.id, told.events)
+        executor = RecordedExecutor(self.tools, info.id, past, told.outcomes)
+        means = RunMeans(recorded=executor, go_on=decisions_in(told.events))
+        model = retold_model(past, info.id)
+        setting = replace(self._setting(compare, model), means=means, **cast("dict[str, Any]", info.head["settings"]))
+        await policy_for(_way_of(info, self.way), setting).answer(str(info.head["question"]))
+        executor.finish()
+        compare.finish()
+
+    async def _run(
+        self, plan: Plan, log: RunLog | None, observe: Callable[[TaskEvent], None] | None
+    ) -> dict[str, Outcome]:
+        if self._group is None:
+            raise NotOpen
+        account = self._account(log)
+        means = self._means(log, account)
+        executor = means.executor(self.tools, observe=observe, max_tasks=self.max_tasks, concurrency=self.concurrency)
+        if log is None:
+            return await executor.run(plan)
+        with log.closing():
+            return await executor.run(plan)
+
+    def _account(self, log: RunLog | None) -> Account | None:
+        if log is None:
+            return None if self.budget is None else Account(self.budget)
+        # A resumed run keeps to its own budget, unless this runtime has another one.
+        kept = log.info.head.get("budget")
+        budget = self.budget or (Budget.from_json(cast("dict[str, Any]", kept)) if kept else None)
+        return None if budget is None else Account(budget, spent_before(log.past, budget.prices))
+
+    def _budget_json(self) -> dict[str, object] | None:
+        return None if self.budget is None else self.budget.to_json()
+
+    def _opened(self, stack: AsyncExitStack) -> Journal | None:
+        spec = self._journal_spec
+        if spec is None or isinstance(spec, Journal):
+            return spec
+        return stack.enter_context(SqliteJournal(spec))
+
+    def _info(self, run_id: str) -> RunInfo:
+        return find_run(self.journal, run_id)
+
+    def _recorded_answer(self, info: RunInfo, told: Retold) -> Answer:
+        records = [*self.journal.read(info.id)]
+        said = next(json.loads(record.data or "{}") for record in reversed(records) if record.kind == "Ended")
+        plan = Plan(Past.of(records).plan())
+        evidence = evidence_of(plan, told.outcomes, tuple(said["evidence"]))
+        usage, timings = Usage(**said["usage"]), Timings(**said["timings"])
+        return Answer(
+            said["text"],
+            plan,
+            told.outcomes,
+            info.id,
+            said["ending"],
+            evidence,
+            said["replans"],
+            usage,
+            timings,
+            said["note"],
+        )
 
 
-class _Stopwatch:
-    """Passes events on and adds up where the time went."""
+class Replayed(NamedTuple):
+    """A finished run, told again.
 
-    def __init__(self, observe: Callable[[Event], None]) -> None:
-        self._observe = observe
-        self._began = time.monotonic()
-        self._running: dict[str, float] = {}
-        self._first: float | None = None
-        self._planning = self._calls = self._joining = 0.0
+    Attributes:
+        events: all of them, as they were then.
+        answer: of a question.
+    """
 
-    def see(self, event: Event) -> None:
-        match event:
-            case TaskStarted(now, name):
-                self._running[name] = now
-                if self._first is None:
-                    self._first = now - self._began
-            case TaskFinished(now, name) | TaskFailed(now, name):
-                self._calls += now - self._running.pop(name, now)
-            case PlanFinished():
-                self._planning += event.seconds
-            case Joined():
-                self._joining += event.seconds
-            case _:
-                pass
-        self._observe(event)
-
-    def timings(self) -> Timings:
-        wall = time.monotonic() - self._began
-        return Timings(wall, self._first, self._planning, self._calls, self._joining)
+    events: tuple[NamedTuple, ...]
+    answer: Answer | None
 
 
-def _as_answer(conclusion: Conclusion, timings: Timings) -> Answer:
+def _as_answer(
+    conclusion: Conclusion, timings: Timings, run_id: str | None = None, account: Account | None = None
+) -> Answer:
     return Answer(
         text=conclusion.text,
         plan=conclusion.plan,
         results=conclusion.outcomes,
-        run_id=uuid.uuid4().hex[:12],
+        run_id=run_id or new_run_id(),
         ending=conclusion.ending,
         evidence=evidence_of(conclusion.plan, conclusion.outcomes, conclusion.evidence),
         replans=len(conclusion.rounds) - 1,
         usage=conclusion.usage,
         timings=timings,
+        note="" if account is None else account.note,
     )
+
+
+def _way_of(info: RunInfo, way: Way | MakePolicy) -> Way | MakePolicy:
+    kept = str(info.head.get("way", "compiler"))
+    if kept != "own":
+        return cast(Way, kept)
+    if isinstance(way, str):
+        raise UsageError(f"run {info.id} was answered by a policy of the caller's own; give it again as plan=…")
+    return way
 
 
 def _form_of(can: Capabilities) -> PlanForm:

@@ -138,6 +138,12 @@ class Account:
         return Spent(self._calls, self._tokens, self._clock() - self._began, self._replans, self._cost)
 
     @property
+    def note(self) -> str:
+        """Which limit is spent, as a sentence; empty while none has refused anything."""
+        limit = self.refused
+        return "" if limit is None else f"the budget of {getattr(self.budget, limit):g} {limit} is spent"
+
+    @property
     def seconds_left(self) -> float | None:
         """Until the time is spent, at least 0; None without such a limit."""
         limit = self.budget.seconds
@@ -159,11 +165,15 @@ class Account:
         self._calls += 1
         self._cost += price
 
-    def reserve_tokens(self, input_tokens: int, output_tokens: int) -> Reservation:
-        """Takes tokens for a model request that will use at most so many. Raises BudgetSpent, taking nothing."""
+    def reserve_tokens(self, input_tokens: int, output_tokens: int, *, late: bool = False) -> Reservation:
+        """Takes tokens for a model request that will use at most so many. Raises BudgetSpent, taking nothing.
+
+        If `late`, the request is made although the time is spent: the last one, which answers from what there is.
+        """
         budget = self.budget
         wanted = "the model was not asked"
-        self._check_time(wanted)
+        if not late:
+            self._check_time(wanted)
         tokens = input_tokens + output_tokens
         if budget.tokens is not None and self._tokens + tokens > budget.tokens:
             self._refuse("tokens", budget.tokens, f"{wanted}, as that may have taken {tokens:,} more")

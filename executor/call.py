@@ -10,7 +10,7 @@ from typing import Any
 import anyio
 import anyio.to_thread
 
-from executor.errors import ArgumentMismatch, CallError, ExecutorError, PlanError, ToolFailed, ToolTimeout
+from executor.errors import ArgumentMismatch, CallError, ExecutorError, NotAllowed, PlanError, ToolFailed, ToolTimeout
 from executor.retry import Retry
 from executor.tool import Tool, ToolContext
 
@@ -18,18 +18,54 @@ OnRetry = Callable[[int, float, Exception], None]
 """Told the attempt that failed (from 1), the seconds until the next, and the error."""
 
 
-async def call(tool: Tool, task: str, arguments: Mapping[str, object], on_retry: OnRetry) -> object:
-    """Calls `tool` under its own timeout and retry policy.
+async def call(
+    tool: Tool,
+    task: str,
+    arguments: Mapping[str, object],
+    on_retry: OnRetry,
+    *,
+    key: str = "",
+    on_attempt: Callable[[int], None] | None = None,
+    seconds: float | None = None,
+) -> object:
+    """Calls `tool` under its own timeout, deadline and retry policy.
+
+    Args:
+        tool: whose function is called.
+        task: id of the task it is for.
+        arguments: resolved.
+        on_retry: told of every failure after which there is another attempt.
+        key: idempotency key of the call.
+        on_attempt: told of every further attempt before it is made; what it raises ends the task.
+        seconds: time left to the whole run.
 
     Raises:
         ArgumentMismatch: the tool's validator refused the arguments; the tool was not called.
-        ToolTimeout: the last attempt took longer than `tool.timeout`.
+        ToolTimeout: the last attempt took longer than `tool.timeout`, or the task longer than its deadline.
         Exception: whatever the last attempt raised.
     """
     checked = _validated(tool, task, arguments)
+    limit = min((time for time in (tool.deadline, seconds) if time is not None), default=None)
+    if limit is None:
+        return await _attempts(tool, task, checked, on_retry, key, on_attempt)
+    with anyio.move_on_after(limit) as scope:
+        return await _attempts(tool, task, checked, on_retry, key, on_attempt)
+    assert scope.cancelled_caught
+    why = "its deadline passed" if limit == tool.deadline else "the run's time was spent"
+    raise ToolTimeout(f"task {task}: {tool.name} was stopped after {limit:g} s, when {why}", task=task)
+
+
+async def _attempts(
+    tool: Tool,
+    task: str,
+    arguments: dict[str, Any],
+    on_retry: OnRetry,
+    key: str,
+    on_attempt: Callable[[int], None] | None,
+) -> object:
     if tool.retry is None:
-        return await _attempt(tool, task, checked, 1)
-    return await _retry(tool, tool.retry, task, checked, on_retry)
+        return await _attempt(tool, arguments, ToolContext(task, 1, key))
+    return await _retry(tool, tool.retry, arguments, task, on_retry, key, on_attempt)
 
 
 def as_call_error(error: BaseException, tool: str, task: str) -> ExecutorError:
@@ -50,14 +86,15 @@ def _validated(tool: Tool, task: str, arguments: Mapping[str, object]) -> dict[s
         raise ArgumentMismatch(tool.name, [str(error)], task=task) from error
 
 
-async def _attempt(tool: Tool, task: str, arguments: dict[str, Any], attempt: int) -> object:
+async def _attempt(tool: Tool, arguments: dict[str, Any], context: ToolContext) -> object:
     if tool.context is not None:
-        arguments = {**arguments, tool.context: ToolContext(task, attempt)}
+        arguments = {**arguments, tool.context: context}
     if tool.timeout is None:
         return await _invoke(tool, arguments)
     with anyio.move_on_after(tool.timeout) as scope:
         return await _invoke(tool, arguments)
     assert scope.cancelled_caught
+    task = context.task
     raise ToolTimeout(f"task {task}: {tool.name} took longer than {tool.timeout:g} s and was stopped", task=task)
 
 
@@ -70,10 +107,20 @@ async def _invoke(tool: Tool, arguments: dict[str, Any]) -> object:
     return await value if isawaitable(value) else value
 
 
-async def _retry(tool: Tool, policy: Retry, task: str, arguments: dict[str, Any], on_retry: OnRetry) -> object:
+async def _retry(
+    tool: Tool,
+    policy: Retry,
+    arguments: dict[str, Any],
+    task: str,
+    on_retry: OnRetry,
+    key: str,
+    on_attempt: Callable[[int], None] | None,
+) -> object:
     import tenacity
 
     def worth_it(error: BaseException) -> bool:
+        if isinstance(error, NotAllowed):
+            return False
         return isinstance(error, policy.on) or (isinstance(error, ToolTimeout) and TimeoutError in policy.on)
 
     def announce(state: tenacity.RetryCallState) -> None:
@@ -91,5 +138,8 @@ async def _retry(tool: Tool, policy: Retry, task: str, arguments: dict[str, Any]
     )
     async for attempt in attempts:
         with attempt:
-            return await _attempt(tool, task, arguments, attempt.retry_state.attempt_number)
+            number = attempt.retry_state.attempt_number
+            if number > 1 and on_attempt is not None:
+                on_attempt(number)
+            return await _attempt(tool, arguments, ToolContext(task, number, key))
     raise AssertionError("tenacity ends with a value or an exception")

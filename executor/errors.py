@@ -10,8 +10,12 @@
     │   └── TooManyTasks         more tasks than the limit allows
     └── CallError                one task's call that did not give a value
         ├── PathError            a reference into a result that has no such field
+        ├── ConditionError       a task's `when` that cannot be decided
         ├── ToolFailed           the tool raised; its exception is ``__cause__``
-        └── ToolTimeout          the tool took longer than its limit
+        ├── ToolTimeout          the tool took longer than its limit
+        ├── CircuitOpen          the tool has only failed lately and is not called for a while
+        ├── NotAllowed           the budget is spent, or a person said no
+        └── ElementsFailed       elements of a `foreach` failed
 
 A `CallError` is an outcome, not a crash: it lives in the task's `Failed` outcome and siblings go on.
 """
@@ -108,3 +112,19 @@ class ToolFailed(CallError):
 
 class ToolTimeout(CallError):
     """The tool took longer than its limit and was cancelled."""
+
+
+class ConditionError(CallError):
+    """A task's `when` cannot be decided: a part that is not there, or values that cannot be compared."""
+
+
+class CircuitOpen(CallError):
+    """The tool has only failed lately and is not called for a while."""
+
+
+class NotAllowed(CallError):
+    """The call was not made: the budget is spent (`__cause__` says which), or a person said no."""
+
+
+class ElementsFailed(CallError):
+    """Elements of a `foreach` failed, or it had nothing to run over."""

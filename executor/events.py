@@ -68,23 +68,36 @@ class TaskCached(NamedTuple):
 
 
 class ApprovalAsked(NamedTuple):
-    """A call waits for a person. `why` is `approve`, `tainted` or `unknown`; `origins`: what its arguments rest on."""
+    """A call waits for a person.
+
+    Attributes:
+        why: `approve`, `tainted` or `unknown`; see `executor.approval.Why`.
+        question: what the person is asked.
+        tool: what would be called.
+        arguments: with what, shortened.
+        origins: chains of task ids from untrusted results to this task, such as `1 > 3`.
+        digest: of the whole arguments.
+    """
 
     time: float
     id: str
     why: str
     question: str
+    tool: str
+    arguments: str
     origins: tuple[str, ...] = ()
+    digest: str = ""
 
 
 class ApprovalGiven(NamedTuple):
-    """A person answered. `answer` is `yes`, `no` or `value` (it happened, and this is its result)."""
+    """A person answered `yes`, `no` or `value`, for arguments with this digest."""
 
     time: float
     id: str
     answer: str
     note: str = ""
     value: object = None
+    digest: str = ""
 
 
 TaskEvent = (

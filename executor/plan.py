@@ -42,6 +42,7 @@ class Task:
         needs: ids that must finish first, from whole-value references and `after`. Computed.
         mentions: ids referred to inside longer text; waited for only if a task defines them. Computed.
         dynamic: names of the arguments that hold references, to be resolved before the call. Computed.
+        special: whether there is more to it than its call: `foreach`, `when` or `options`. Computed.
     """
 
     id: str
@@ -56,10 +57,13 @@ class Task:
     needs: tuple[str, ...] = field(init=False, default=(), compare=False)
     mentions: tuple[str, ...] = field(init=False, default=(), compare=False)
     dynamic: tuple[str, ...] = field(init=False, default=(), compare=False)
+    special: bool = field(init=False, default=False, compare=False)
 
     def __post_init__(self) -> None:
         found = {name: refs for name, value in self.args.items() if (refs := list(references(value)))}
-        if not found and self.foreach is None and self.when is None:
+        if self.foreach is not None or self.when is not None or self.options is not None:
+            object.__setattr__(self, "special", True)
+        if not found and not self.special:
             if self.after:
                 object.__setattr__(self, "needs", tuple(dict.fromkeys(self.after)))
             return

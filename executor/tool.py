@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from inspect import iscoroutinefunction
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 
 from executor.errors import UnknownTool
 from executor.plan import FailurePolicy
@@ -16,12 +18,52 @@ Effect = Literal["pure", "idempotent", "once"]
 """`pure` only reads; `idempotent` may be repeated with the same key; `once` must never run twice unasked."""
 
 
+Tainted = Literal["ask", "allow"]
+"""What a `once` tool does with arguments that rest on untrusted results: a person is asked, or nobody."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """At most `calls` calls begin in any `per` seconds on average; a burst may use up one period at once."""
+
+    calls: int
+    per: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.calls < 1 or not self.per > 0:
+            raise ValueError(f"{self}: a rate is at least one call in more than 0 seconds")
+
+
+@dataclass(frozen=True, slots=True)
+class Breaker:
+    """Stops calling a tool that only fails.
+
+    After `failures` failures in a row, further calls fail at once. After `reset` seconds one call is let through;
+    if it succeeds the others follow.
+    """
+
+    failures: int = 5
+    reset: float = 30.0
+
+    def __post_init__(self) -> None:
+        if self.failures < 1 or not self.reset > 0:
+            raise ValueError(f"{self}: it opens after at least one failure and for more than 0 seconds")
+
+
 @dataclass(frozen=True, slots=True)
 class ToolContext:
-    """What a tool may ask for about the call it serves, by a parameter of this type."""
+    """What a tool may ask for about the call it serves, by a parameter of this type.
+
+    Attributes:
+        task: the task's id.
+        attempt: 1 for the first call, 2 for its first retry.
+        key: idempotency key: the same for every attempt of this task, also after a crash, and for no other call.
+            Hand it to a service that takes one.
+    """
 
     task: str
     attempt: int = 1
+    key: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +79,19 @@ class Batch:
     tool: str
     parameter: str
     of: str
+
+
+class Care(TypedDict, total=False):
+    """Settings of a `Tool` for tools that need more care than others; each is described there."""
+
+    approve: bool | str
+    deadline: float | None
+    rate: Rate | None
+    breaker: Breaker | None
+    cache: bool | float
+    trusted: bool
+    tainted: Tainted
+    process: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +113,16 @@ class Tool:
         concurrency: calls of this tool at the same time; None for no limit.
         on_error: what a failure means for the run.
         context: name of the parameter that receives a `ToolContext`, if any.
+        approve: True, or the question to ask, if a person must say yes before each call.
+        deadline: seconds the whole task may take, with its retries; None for no limit.
+        rate: how many calls may begin in a time.
+        breaker: when to stop calling a tool that only fails.
+        cache: how long the result of a `pure` tool may be used again, where the executor has a cache: seconds, True
+            for as long as the cache keeps it, False for not at all.
+        trusted: its results are no more untrusted than its arguments: for tools that only compute.
+        tainted: see `Tainted`.
+        process: runs the function in a process of its own, which is killed when the call is cancelled or out of time.
+            The function must be importable, and its arguments and result must be picklable.
 
     Raises:
         ValueError: a limit that no call could keep.
@@ -77,6 +142,14 @@ class Tool:
     concurrency: int | None = None
     on_error: FailurePolicy = "skip"
     context: str | None = None
+    approve: bool | str = False
+    deadline: float | None = None
+    rate: Rate | None = None
+    breaker: Breaker | None = None
+    cache: bool | float = True
+    trusted: bool = False
+    tainted: Tainted = "ask"
+    process: bool = False
     is_async: bool = field(init=False)
     is_plain: bool = field(init=False)
 
@@ -87,12 +160,21 @@ class Tool:
             raise ValueError(
                 f"{self.name}: a concurrency of {self.concurrency} lets nothing run; leave it out for no limit"
             )
+        if self.deadline is not None and not self.deadline > 0:
+            raise ValueError(f"{self.name}: a deadline of {self.deadline} s leaves no time; leave it out for no limit")
         function = self.function
         is_async = iscoroutinefunction(function) or iscoroutinefunction(type(function).__call__)
         object.__setattr__(self, "is_async", is_async)
-        limited = self.timeout is not None or self.retry is not None or self.concurrency is not None
+        limits = (self.timeout, self.retry, self.concurrency, self.deadline, self.rate, self.breaker)
+        limited = self.process or self.approve is not False or any(limit is not None for limit in limits)
         plain = is_async and not limited and self.validate is None and self.context is None
         object.__setattr__(self, "is_plain", plain)
+
+    @property
+    def version(self) -> str:
+        """A digest of what plans and results rely on: name, parameters and effect."""
+        told = [self.name, self.effect, self.signature.to_json_schema()]
+        return hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
 class Toolset(Mapping[str, Tool]):

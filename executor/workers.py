@@ -50,6 +50,11 @@ class Workers:
         else:
             await self._cancelled()
 
+    @property
+    def live(self) -> int:
+        """How many workers have not ended."""
+        return len(self._live)
+
     def start(self) -> None:
         """Starts one more worker; nothing happens once the workers are cancelled."""
         if self.cancelled:

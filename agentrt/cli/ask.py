@@ -24,6 +24,10 @@ def ask(
     events: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write every event to this file, for `agentrt trace FILE`.")
     ] = None,
+    journal: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write the run down there, for `agentrt runs`.", envvar="AGENTRT_JOURNAL"),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Answer a question by planning tool calls and running them side by side.
@@ -37,7 +41,7 @@ def ask(
 
     from agentrt.trace import show_answer
 
-    answer = anyio.run(_ask, question, model, tools, max_replans, concurrency, events)
+    answer = anyio.run(_ask, question, model, tools, max_replans, concurrency, events, journal)
     if as_json:
         print_json(answer.to_json())
     else:
@@ -51,6 +55,7 @@ async def _ask(
     max_replans: int,
     concurrency: int | None,
     written: Path | None,
+    journal: Path | None,
 ) -> Answer:
     from contextlib import ExitStack, aclosing
 
@@ -59,7 +64,14 @@ async def _ask(
 
     chosen = load(tools)
     bar = ProgressBar()
-    runtime = Runtime(model or DEFAULT_MODEL, chosen, max_replans=max_replans, concurrency=concurrency, progress=bar)
+    runtime = Runtime(
+        model or DEFAULT_MODEL,
+        chosen,
+        max_replans=max_replans,
+        concurrency=concurrency,
+        journal=journal,
+        progress=bar,
+    )
     with ExitStack() as files, bar:
         writer = EventWriter(files.enter_context(_opened(written)), question=question) if written else None
         async with runtime, aclosing(runtime.stream(question)) as events:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from agentrt.cli import kg, model, optima
+from agentrt.cli import kg, model, optima, runs
 from agentrt.cli.ask import ask
 from agentrt.cli.doctor import doctor
 from agentrt.cli.failures import exit_code, explain
@@ -37,6 +37,7 @@ app.command()(plan)
 app.command()(trace)
 app.command()(repl)
 app.add_typer(model.app, name="model")
+app.add_typer(runs.app, name="runs")
 app.add_typer(kg.app, name="kg")
 app.command()(talk)
 app.add_typer(optima.app, name="optima")

@@ -6,12 +6,13 @@ import inspect
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Generic, ParamSpec, TypeVar, cast, overload
+from typing import Generic, ParamSpec, TypeVar, Unpack, cast, overload
 
 from agentrt.tools.docstrings import describe
 from agentrt.tools.errors import SignatureError
 from agentrt.tools.hints import read_hints
 from executor import Batch, Effect, FailurePolicy, Retry, Tool
+from executor.tool import Care
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -48,6 +49,7 @@ def tool(
     retry: Retry | None = None,
     concurrency: int | None = None,
     on_error: FailurePolicy = "skip",
+    **care: Unpack[Care],
 ) -> Callable[[Callable[P, R]], FunctionTool[P, R]]: ...
 
 
@@ -64,6 +66,7 @@ def tool(
     retry: Retry | None = None,
     concurrency: int | None = None,
     on_error: FailurePolicy = "skip",
+    **care: Unpack[Care],
 ) -> FunctionTool[P, R] | Callable[[Callable[P, R]], FunctionTool[P, R]]:
     """Makes a tool of an async or sync function; sync ones run in a worker thread.
 
@@ -83,6 +86,7 @@ def tool(
         retry: when to call again; not for `once`.
         concurrency: calls at the same time.
         on_error: what a failure means for the run.
+        care: `approve`, `deadline`, `rate`, `breaker`, `cache`, `trusted`, `tainted`, `process`; see `executor.Tool`.
 
     Raises:
         SignatureError: the function or a setting cannot be used; the message says which and why.
@@ -113,6 +117,7 @@ def tool(
             concurrency=concurrency,
             on_error=on_error,
             context=hints.context,
+            **care,
         )
 
     return make if function is None else make(function)

@@ -13,12 +13,13 @@ from executor.journal.errors import (
     UnknownRun,
     ValueNotKept,
 )
-from executor.journal.log import RunLog, new_run_id
+from executor.journal.log import RunLog, find_run, new_run_id
 from executor.journal.memory import MemoryJournal
 from executor.journal.past import Past, PastTask
 from executor.journal.port import Journal, Letter, Record, RunInfo, Status
 from executor.journal.redact import REDACTED, Redactor
 from executor.journal.sqlite import SqliteJournal
+from executor.journal.tasks import read_task
 
 __all__ = [
     "REDACTED",
@@ -46,5 +47,7 @@ __all__ = [
     "ValueNotKept",
     "decode",
     "encode",
+    "find_run",
     "new_run_id",
+    "read_task",
 ]

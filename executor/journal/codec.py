@@ -19,11 +19,34 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
+from executor.refs import Ref, Text
+
 _MARK = "$"
 _MAX_DEPTH = 200
 _NATIVE = frozenset({str, int, float, bool, type(None)})
 
-_encode = json.JSONEncoder(separators=(",", ":")).encode
+
+def text_encoder(default: Callable[[Any], object]) -> Callable[[object], str]:
+    """A function that writes JSON as `json.JSONEncoder(default=default).encode` does.
+
+    That method makes a new encoder in C for every call, which takes longer than to write a small value with it.
+    """
+    make: Any = getattr(json.encoder, "c_make_encoder", None)
+    if make is None:
+        return json.JSONEncoder(separators=(",", ":"), default=default).encode
+    write = make(None, default, json.encoder.encode_basestring_ascii, None, ":", ",", False, False, True)  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]  # the stubs leave it out
+
+    def encode(value: object) -> str:
+        return "".join(write(value, 0))
+
+    return encode
+
+
+def _refuse(value: object) -> object:
+    raise TypeError(f"{type(value).__name__} was not packed")
+
+
+_encode = text_encoder(_refuse)
 
 # Kinds whose text form is exact. Looked up by exact type: a subclass would come back as its base.
 _TO_TEXT: dict[type, tuple[str, Callable[[Any], str]]] = {
@@ -45,6 +68,8 @@ _FROM_TEXT: dict[str, Callable[[Any], object]] = {
     "set": set,
     "frozenset": frozenset,
     "map": dict,
+    "ref": lambda parts: Ref(parts[0], tuple(parts[1:])),
+    "text": lambda parts: Text(tuple(parts)),
 }
 
 
@@ -78,7 +103,7 @@ def _text(value: object) -> str:
 
 
 def _pack(value: Any, depth: int) -> object:
-    kind: type = type(value)
+    kind = cast("type[Any]", type(value))
     if kind in _NATIVE:
         return value
     if depth > _MAX_DEPTH:

@@ -8,8 +8,8 @@ import json
 import os
 import secrets
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -18,14 +18,17 @@ import anyio.to_thread
 from executor.events import TaskAdded, TaskFailed, TaskFinished, TaskStarted
 from executor.journal.codec import NotStorable, encode
 from executor.journal.errors import JournalError
-from executor.journal.past import Past
+from executor.journal.past import Past, kept_value
 from executor.journal.port import Journal, Record, RunInfo, Status
 from executor.journal.redact import Redactor
+from executor.journal.tasks import write_task
+from executor.plan import Task
 
 # Longer values are kept once, as blobs. Bytes of JSON text.
 _INLINE = 1_024
 _MAX_VALUE = 64 * 1024 * 1024
 _PREVIEW = 200
+_SMALL = 10_000_000  # too short for a secret
 
 
 def new_run_id() -> str:
@@ -62,13 +65,14 @@ class RunLog:
         self.journal = journal
         self.info = info
         self.past = past
-        self._clean = (redactor or Redactor()).clean
+        self.clean = (redactor or Redactor()).clean
         self._max_value = max_value
         self._seq = past.records
         self._buffer: list[Record] = []
         self._scheduled = False
         self._writing: asyncio.Lock | None = None
         self._broken: JournalError | None = None
+        self._tools: dict[str, str] = past.tool_versions
         self._note_opening()
 
     @classmethod
@@ -129,28 +133,52 @@ class RunLog:
         elif kind is TaskStarted:
             task, data = event[1], None
         elif kind is TaskAdded:
-            task, data = event[1].id, self._clean(encode(event[1].to_json()))
+            task, data = event[1].id, self.clean(write_task(event[1]))
         elif kind is TaskFailed:
-            task, data = event[1], self._clean(encode({"error": event[2]}))
+            task, data = event[1], self.clean(encode({"error": event[2]}))
         else:
             fields = event._asdict()
             time_of = fields.pop("time")
             task = fields.pop("id", None)
-            self._add(time_of, kind.__name__, task, self._clean(encode(fields)))
+            self._add(time_of, kind.__name__, task, self.clean(encode(fields)))
             return
         self._add(event[0], kind.__name__, task, data)
 
     def note(self, kind: str, data: Mapping[str, object] | None = None, *, task: str | None = None) -> None:
         """Notes something that is no event; written with the next group."""
-        self._add(time.monotonic(), kind, task, None if data is None else self._clean(encode(dict(data))))
+        self._add(time.monotonic(), kind, task, None if data is None else self.clean(encode(dict(data))))
+
+    def task_text(self, task: Task) -> str:
+        """How a task is written."""
+        return self.clean(write_task(task))
+
+    def value(self, data: str | None, where: str) -> object:
+        """The result in a `TaskFinished` record. Raises ValueNotKept, CorruptJournal."""
+        return kept_value(self.journal, data, where)
+
+    def error(self, data: str | None) -> str:
+        """The message in a `TaskFailed` record."""
+        return str(json.loads(data or "{}").get("error", "it failed"))
+
+    def past_records(self) -> list[Record]:
+        """The records that were there when the log was opened."""
+        return [record for record in self.journal.read(self.id) if record.seq < self.past.records]
+
+    def note_tools(self, versions: Mapping[str, str]) -> None:
+        """Notes the versions of tools, where the run does not know them yet."""
+        if new := {name: version for name, version in versions.items() if name not in self._tools}:
+            self._tools |= new
+            self.note("Tools", new)
 
     def value_text(self, value: object) -> str:
         """How a result is written: itself, its blob's digest, or why it cannot be kept."""
+        if type(value) is int and -_SMALL < value < _SMALL:
+            return f'{{"value":{value}}}'
         try:
             text = encode(value)
         except NotStorable as error:
             return self._lost(value, str(error))
-        if self._clean(text) is not text:
+        if self.clean(text) is not text:
             return self._lost(value, "it contains a secret")
         if len(text) <= _INLINE:
             return f'{{"value":{text}}}'
@@ -168,7 +196,7 @@ class RunLog:
         said: dict[str, object] = {"lost": why, "type": type(value).__name__, "preview": preview}
         if digest is not None:
             said["digest"] = digest
-        return self._clean(encode(said))
+        return self.clean(encode(said))
 
     def flush(self, *, status: Status | None = None) -> None:
         """Writes what was gathered. Raises JournalError; the run cannot go on then."""
@@ -214,6 +242,36 @@ class RunLog:
                     if self._scheduled:
                         asyncio.get_running_loop().call_soon(self._turn_ends)
 
+    @contextmanager
+    def closing(self) -> Generator[dict[str, object]]:
+        """Closes the run as it ended when the block is left; what the block puts into the dict is kept with it.
+
+        A block that is cancelled leaves the run as one that was interrupted, to be resumed.
+        """
+        said: dict[str, object] = {}
+        try:
+            yield said
+        except Exception as error:
+            status = _status_of(error)
+            with suppress(JournalError):
+                self.end(status, {"error": self.clean(str(error))})
+            raise
+        except BaseException:
+            with suppress(JournalError):
+                self.settle()
+            raise
+        self.end("finished", said)
+
+    def settle(self) -> None:
+        """Writes what was gathered, where nothing has gone wrong yet. Raises JournalError."""
+        if self._broken is None:
+            self.flush()
+
+    def learn(self, took: Mapping[str, tuple[int, float]]) -> None:
+        """Adds how often each tool was called and how many seconds that took."""
+        if self._broken is None:
+            self.journal.learn(took)
+
     def end(self, status: Status, data: Mapping[str, object] | None = None) -> None:
         """Closes the run as `status`. Raises JournalError."""
         self.note("Ended", {"status": status, **(data or {})})
@@ -243,3 +301,18 @@ class RunLog:
         self._seq += 1
         self.journal.append(self.id, self._buffer, status="running")
         self._buffer = []
+
+
+def find_run(journal: Journal, name: str) -> RunInfo:
+    """The run with this id, or the only one whose id begins so. Raises UnknownRun."""
+    found = [run for run in journal.runs() if run.id.startswith(name)] if name else []
+    exact = [run for run in found if run.id == name]
+    if len(found) == 1 or exact:
+        return (exact or found)[0]
+    if found:
+        raise JournalError(f"{name} may be {', '.join(run.id for run in found[:10])}; write more of it")
+    return journal.info(name)
+
+
+def _status_of(error: Exception) -> Status:
+    return getattr(error, "run_status", "failed")

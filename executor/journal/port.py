@@ -8,7 +8,7 @@ what it is given, in order, all of a group or nothing. `executor.testing.Journal
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Literal, NamedTuple, Self
@@ -103,7 +103,7 @@ class Journal(ABC):
 
     @abstractmethod
     def put_blob(self, data: bytes) -> str:
-        """Keeps `data` once, however often it is given; returns its SHA-256 in hex. Part of the next `append`."""
+        """Keeps `data` once, however often it is given; returns its SHA-256 in hex."""
 
     @abstractmethod
     def get_blob(self, digest: str) -> bytes:
@@ -120,6 +120,13 @@ class Journal(ABC):
     @abstractmethod
     def take(self, letters: Iterable[Letter]) -> None:
         """Removes letters that have been acted on and written down."""
+
+    def listen(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Calls `callback` in this event loop whenever a letter arrives; returns what ends that.
+
+        A backend that cannot tell leaves letters to be found when the run is resumed.
+        """
+        return lambda: None
 
     @abstractmethod
     def recall(self, key: str, *, now: float) -> str | None:

@@ -14,11 +14,12 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import cast
 
+from executor.journal.bell import Bell
 from executor.journal.errors import (
     CorruptJournal,
     JournalBusy,
@@ -58,6 +59,7 @@ class SqliteJournal(Journal):
         self.path = Path(path)
         self.place = str(path)
         self._lock = threading.RLock()
+        self._bell = Bell(self.path.with_name(self.path.name + ".bell"))
         self._numbers: dict[str, int] = {}
         self._durable = False
         self._owner: int | None = None
@@ -166,6 +168,13 @@ class SqliteJournal(Journal):
         number = self._number(run_id)
         with self._translated(), self._lock:
             self._database.execute("INSERT INTO letters (run, task, body) VALUES (?, ?, ?)", (number, task, body))
+        self._bell.ring()
+
+    def listen(self, callback: Callable[[], None]) -> Callable[[], None]:
+        try:
+            return self._bell.listen(callback)
+        except OSError:  # a file system without pipes, or a folder that may not be written
+            return super().listen(callback)
 
     def letters(self, run_id: str) -> list[Letter]:
         number = self._number(run_id)
@@ -283,6 +292,8 @@ def _run(row: Row) -> RunInfo:
 def _meaning(error: sqlite3.Error, place: str) -> JournalError:
     text = str(error)
     low = text.lower()
+    if isinstance(error, sqlite3.IntegrityError):
+        return JournalError(f"{place}: a record's place is taken, or one is missing ({text})")
     if isinstance(error, sqlite3.ProgrammingError):
         return JournalError(f"{place} cannot be used any more: {text}")
     if "locked" in low or "busy" in low:

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from typing import Protocol
 
-from executor import Executor, Plan, Task
+from executor import BudgetSpent, Executor, Plan, Task
 from planner.errors import PlannerError
 from planner.events import PlannerObserver, PlanRewritten, Replanned, TaskReused, Usage, ignore
 from planner.joiner import Finish, Joiner
@@ -55,6 +55,7 @@ class CompilerPolicy:
             run when it is complete.
         speculation: what the planner speculates with; the executor must have been made with its tools.
         max_replans: further rounds after the first. When they are used up, the joiner answers from what there is.
+        may_go_on: asked after each round whether there is budget for another one.
         observe: receives `Replanned` and `TaskReused`; planner, executor and joiner have observers of their own.
         clock: monotonic seconds.
     """
@@ -68,6 +69,7 @@ class CompilerPolicy:
         pipeline: Pipeline | None = None,
         speculation: Speculation | None = None,
         max_replans: int = 2,
+        may_go_on: Callable[[], bool] | None = None,
         observe: PlannerObserver | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -77,6 +79,7 @@ class CompilerPolicy:
         self.pipeline = pipeline
         self.speculation = speculation
         self.max_replans = max_replans
+        self._may_go_on = may_go_on
         self._observe = observe or ignore
         self._clock = clock
         # What needs a whole plan; identical calls are merged while it is written.
@@ -114,6 +117,8 @@ class CompilerPolicy:
             rounds.append(Round(plan, outcomes))
             usage += stream.usage
             ending = _ending(number, self.max_replans, reuse, written.error)
+            if ending is None and self._may_go_on is not None and not self._may_go_on():
+                ending = "budget"
             decision, joined = await self.joiner.join(question, rounds, final=ending is not None)
             usage += joined
             if isinstance(decision, Finish):
@@ -146,7 +151,7 @@ class _Written:
         on_reuse: Callable[[str, str], None],
     ) -> None:
         self.given: list[Task] = []
-        self.error: PlannerError | None = None
+        self.error: PlannerError | BudgetSpent | None = None
         self._stream = stream
         self._reuse = reuse
         self._merge = merge
@@ -165,17 +170,17 @@ class _Written:
                     else:
                         self.given.append(taken)
                         yield taken
-            except PlannerError as error:
+            except (PlannerError, BudgetSpent) as error:
                 # There are results of earlier rounds to answer from, and calls under way to wait for.
                 if not self._lenient:
                     raise
                 self.error = error
 
 
-def _ending(number: int, max_replans: int, reuse: Reuse, error: PlannerError | None) -> Ending | None:
+def _ending(number: int, max_replans: int, reuse: Reuse, error: PlannerError | BudgetSpent | None) -> Ending | None:
     """Why this round must be the last, if it must."""
     if error is not None:
-        return "planning failed"
+        return "budget" if isinstance(error, BudgetSpent) else "planning failed"
     if number > 0 and not reuse.new:
         return "no progress"
     return "budget" if number == max_replans else None
