@@ -154,9 +154,9 @@ _POOL = (
     Format("plain", f"Write in plain language, in full sentences. {_ANSWER_RULE}"),
     Format(
         "compact",
-        "Write in note form, never in sentences, at most 3 short lines. Each line begins with one mark:\n"
-        "? what you need to know from the others\n+ a fact of yours that the others need, a few words\n"
-        "= the answer, 1 to 5 words, once it is certain\n"
+        # No line of it may look like a message: small models copy such lines word for word.
+        "Write in note form, never in sentences, at most 3 short lines. Begin each line with one mark: `?` before a "
+        "question to the others, `+` before a fact that the others lack, `=` before the answer (1 to 5 words). "
         "Nothing else: no greeting, no explanation, no repetition.",
         _read_marks,
     ),

@@ -33,8 +33,11 @@ def load(model: str | Path, device: str) -> tuple[Any, Any]:
 
     auto: Any = transformers  # its signatures are half typed
     try:
-        tokenizer = auto.AutoTokenizer.from_pretrained(str(model), local_files_only=True)
-        weights = auto.AutoModelForCausalLM.from_pretrained(str(model), local_files_only=True, dtype=precision(device))
+        with _no_bars():
+            tokenizer = auto.AutoTokenizer.from_pretrained(str(model), local_files_only=True)
+            weights = auto.AutoModelForCausalLM.from_pretrained(
+                str(model), local_files_only=True, dtype=precision(device)
+            )
     except (OSError, ValueError) as error:
         raise TrainingError(f"no model can be loaded from {Path(model).name}: {error}") from error
     if tokenizer.pad_token is None:
@@ -46,18 +49,28 @@ def load(model: str | Path, device: str) -> tuple[Any, Any]:
 def quiet() -> Generator[None]:
     """Keeps the progress bars of transformers and datasets off while something is done: ours says what matters."""
     import datasets
+
+    hidden = datasets.are_progress_bars_disabled()
+    datasets.disable_progress_bars()
+    try:
+        with _no_bars():
+            yield
+    finally:
+        if not hidden:
+            datasets.enable_progress_bars()
+
+
+@contextmanager
+def _no_bars() -> Generator[None]:
     from transformers.utils import logging
 
-    shown = logging.is_progress_bar_enabled(), datasets.are_progress_bars_disabled()
+    shown = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
-    datasets.disable_progress_bars()
     try:
         yield
     finally:
-        if shown[0]:
+        if shown:
             logging.enable_progress_bar()
-        if not shown[1]:
-            datasets.enable_progress_bars()
 
 
 def precision(device: str) -> Any:
@@ -87,8 +100,9 @@ def save(model: Any, tokenizer: Any, output: Path) -> None:
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir(parents=True)
         merged = model.merge_and_unload() if hasattr(model, "merge_and_unload") else model
-        merged.save_pretrained(str(part))
-        tokenizer.save_pretrained(str(part))
+        with _no_bars():
+            merged.save_pretrained(str(part))
+            tokenizer.save_pretrained(str(part))
         shutil.rmtree(output, ignore_errors=True)
         part.replace(output)
     except OSError as error:

@@ -93,11 +93,10 @@ class TinyChat(BaseChatModel):
     def _sample(self, messages: list[BaseMessage], seed: int, most: int) -> tuple[int, int, str]:
         import torch
 
-        from agentrt.training.checkpoint import load, quiet
+        from agentrt.training.checkpoint import load
 
         if self._loaded is None:
-            with quiet():
-                self._loaded = load(self.folder, "cpu")
+            self._loaded = load(self.folder, "cpu")
         model, tokenizer = self._loaded
         chat = convert_to_openai_messages(messages)
         text = tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
