@@ -33,7 +33,7 @@ from planner.examples import Example
 from planner.forms import PlanForm
 from planner.joiner import Decision, Finish, Joiner, Replan
 from planner.lines import as_line, as_lines
-from planner.policies import CompilerPolicy, Conclusion, GivenPlan
+from planner.policies import CompilerPolicy, Conclusion
 from planner.reader import PlanReader, PlanReading, read_plan
 from planner.rounds import Round
 from planner.writer import LLMPlanner, PlanStream
@@ -45,7 +45,6 @@ __all__ = [
     "Decision",
     "Example",
     "Finish",
-    "GivenPlan",
     "InvalidPlan",
     "JoinFailed",
     "JoinStarted",

@@ -73,9 +73,11 @@ async def _ask(
         progress=bar,
     )
     with ExitStack() as files, bar:
-        writer = EventWriter(files.enter_context(_opened(written)), question=question) if written else None
+        file = files.enter_context(_opened(written)) if written else None
         async with runtime, aclosing(runtime.stream(question)) as events:
             bar.stop()
+            # The run begins here: the opening of the model is no part of it.
+            writer = EventWriter(file, question=question) if file is not None else None
             with TerminalView() as view:
                 async for event in events:
                     if writer is not None:

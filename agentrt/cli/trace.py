@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 
 def trace(
-    run: Annotated[str, typer.Argument(help="A file of events.", metavar="RUN")],
+    run: Annotated[
+        str,
+        typer.Argument(help="A run's id, or the beginning of it; or a file of events; or - for stdin.", metavar="RUN"),
+    ],
     html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a page that needs no network.")] = None,
     mermaid: Annotated[bool, typer.Option("--mermaid", help="Print a Mermaid flowchart.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print steps, critical path and totals as JSON.")] = False,
@@ -23,19 +26,26 @@ def trace(
     otel_to: Annotated[
         str | None, typer.Option(metavar="URL", help="Send the spans to a collector, as http://127.0.0.1:4318.")
     ] = None,
+    journal: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", envvar="AGENTRT_JOURNAL", help="The journal.", show_default="runs.db in AGENTRT_HOME"
+        ),
+    ] = None,
     content: Annotated[
         bool, typer.Option("--content", help="Put texts, arguments and results into the spans as well.")
     ] = False,
 ) -> None:
     """Show what a run did: the graph, what ran when, the critical path, retries, tokens, evidence.
 
-    Without an option it is shown in the terminal. A file of events comes from `agentrt ask … --events FILE`.
+    Without an option it is shown in the terminal. Runs are found in the journal, also those that still go on or were
+    interrupted; a file of events comes from `agentrt ask … --events FILE`.
 
     Example: `agentrt trace run.jsonl --html run.html`
     """
     from agentrt.trace import otlp_json, run_mermaid, run_page, run_spans, show_run
 
-    told = run_of(run)
+    told = run_of(run, journal)
     if html is not None:
         _write(html, run_page(told))
         typer.echo(f"wrote {html}", err=True)
@@ -53,8 +63,13 @@ def trace(
         show_run(told, Console())
 
 
-def run_of(name: str) -> RunTrace:
-    """The run that `name` means: a file of events, or `-` for standard input."""
+def run_of(name: str, journal: Path | None = None) -> RunTrace:
+    """The run that `name` means: a file of events, `-` for standard input, or a run in the journal.
+
+    Raises:
+        UsageError: there is neither such a file nor a journal.
+        TraceError: there is no such run, or what was found is none.
+    """
     import sys
 
     from agentrt.trace import read_records, run_trace
@@ -63,9 +78,17 @@ def run_of(name: str) -> RunTrace:
     if name == "-":
         return run_trace(records_in(sys.stdin, "standard input"))
     path = Path(name).expanduser()
-    if not path.exists():
-        raise UsageError(f"there is no file {name}; `agentrt ask … --events {name}` writes one")
-    return run_trace(read_records(path))
+    if path.exists():
+        return run_trace(read_records(path))
+    from agentrt.serving.home import home
+    from agentrt.trace import journalled_trace
+    from executor.journal import SqliteJournal
+
+    file = journal or home() / "runs.db"
+    if not file.exists():
+        raise UsageError(f"there is no file {name}, and no journal {file} in which it could be a run")
+    with SqliteJournal(file, read_only=True) as book:
+        return journalled_trace(book, name)
 
 
 def as_data(told: RunTrace) -> dict[str, Any]:

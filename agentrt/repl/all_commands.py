@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agentrt.repl import asking, looking, models, parts
+from agentrt.repl import asking, looking, models, parts, planning
 from agentrt.repl.commands import Command, Commands
 from agentrt.repl.options import SETTINGS
 from agentrt.repl.session import Session
@@ -23,6 +23,7 @@ def all_commands() -> Commands:
                 models.speculation,
                 models.speculation_words,
             ),
+            Command("plan", "QUESTION", "Write a plan, let you change it, then run it.", planning.plan),
             Command(
                 "kg",
                 "GRAPH [QUESTION]",

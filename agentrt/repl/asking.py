@@ -18,11 +18,11 @@ async def ask(session: Session, question: str) -> None:
     """Answers a question, watched; the answer becomes part of the conversation."""
     from agentrt.trace import TerminalView, show_answer
 
-    run = session.begin(question)
-    run.records.append({"event": "Run", "time": time.monotonic(), "at": time.time(), "question": question})
     most = session.settings["context"] or 0
     whole = in_context(question, session.turns, most)
     async with session.runtime() as runtime:
+        run = session.begin(question)
+        run.records.append({"event": "Run", "time": time.monotonic(), "at": time.time(), "question": question})
         with TerminalView() as view:
             last = await session.watch(run, runtime.stream(whole), view)
     answer = cast("Answered", last).answer

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterable
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, Generator, Iterable
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +34,19 @@ class SessionRun:
     records: list[Record]
     ending: str = "running"
     run_id: str = ""
+
+    @contextmanager
+    def ended(self) -> Generator[None]:
+        """Notes how the block that runs it ended."""
+        try:
+            yield
+        except Exception:
+            self.ending = "failed"
+            raise
+        except BaseException:
+            self.ending = "stopped"
+            raise
+        self.ending = "finished"
 
 
 class Session:
@@ -102,17 +115,10 @@ class Session:
         from agentrt.trace import record
 
         last: Any = None
-        try:
+        with run.ended():
             async with aclosing(events) as stream:
                 async for event in stream:
                     last = event
                     run.records.append(record(event))
                     view.show(event)
-        except Exception:
-            run.ending = "failed"
-            raise
-        except BaseException:
-            run.ending = "stopped"
-            raise
-        run.ending = "finished"
         return last

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from agentrt.trace.critical import Step, critical_path
     from agentrt.trace.errors import TraceError
+    from agentrt.trace.journalled import journalled_trace
     from agentrt.trace.mermaid import run_mermaid
     from agentrt.trace.page import run_page
     from agentrt.trace.progress import ProgressBar
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "critical": ("Step", "critical_path"),
     "errors": ("TraceError",),
+    "journalled": ("journalled_trace",),
     "mermaid": ("run_mermaid",),
     "page": ("run_page",),
     "progress": ("ProgressBar",),
@@ -49,6 +51,7 @@ __all__ = [
     "call_text",
     "closing_line",
     "critical_path",
+    "journalled_trace",
     "otlp_json",
     "read_records",
     "record",

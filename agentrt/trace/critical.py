@@ -31,8 +31,11 @@ def critical_path(trace: RunTrace) -> list[Step]:
             break
         seen.add(key)
         began = step.started
+        before, released = _waited_for(trace, step)
+        if began is not None and isinstance(step, TaskTrace) and step.elements and released is not None:
+            began = max(began, released)  # while its elements run, they are the path
         path.append(Step(key, max(0.0, until - began) if began is not None else 0.0))
-        step, until = _waited_for(trace, step)
+        step, until = before, released
     return path[::-1]
 
 

@@ -103,7 +103,7 @@ def _task(task: TaskTrace, trace: RunTrace, feeds: list[str], critical: Mapping[
         facts.append(("Plan", str(task.round + 1)))
     if task.task.on_error:
         facts.append(("On error", task.task.on_error))
-    facts += task.marks.items()
+    facts += [(name, cut(hide_in_text(text), limit)) for name, text in task.marks.items()]
     blocks: list[Block] = []
     if task.task.thought:
         blocks.append({"title": "Why", "text": cut(hide_in_text(task.task.thought), limit)})

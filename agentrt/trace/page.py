@@ -110,6 +110,12 @@ def _summary(trace: RunTrace, path: list[Step]) -> str:
     ]
     if trace.replans:
         facts.append(("Replans", str(trace.replans)))
+    if trace.resumed:
+        facts.append(("Resumed", f"{trace.resumed} time{'s' * (trace.resumed != 1)}, after a crash or a wait"))
+    if asked := sum("Asked a person" in task.marks for task in trace.tasks.values()):
+        facts.append(("Approvals", str(asked)))
+    if tainted := sum("Rests on untrusted results" in task.marks for task in trace.tasks.values()):
+        facts.append(("Tainted", f"{tainted} call{'s' * (tainted != 1)}"))
     if retries:
         facts.append(("Retries", f"{retries:,}"))
     if said := tokens(trace.usage):

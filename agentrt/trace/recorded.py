@@ -33,6 +33,7 @@ class TaskTrace:
         added: when its line was written.
         value: its result as JSON data; None unless finished.
         note: the error, or why it never ran.
+        marks: further facts for people, by name: a person's answer, where a cached result came from, taint.
     """
 
     task: Task
@@ -46,10 +47,12 @@ class TaskTrace:
     note: str = ""
     marks: dict[str, str] = field(default_factory=dict[str, str])
 
+    elements: list[str] = field(default_factory=list[str])
+
     @property
     def needs(self) -> tuple[str, ...]:
-        """Ids it waits for."""
-        return (*self.task.needs, *self.task.mentions)
+        """Ids it waits for; of one that was made for each element of a list, those elements too."""
+        return (*self.task.needs, *self.task.mentions, *self.elements)
 
     @property
     def seconds(self) -> float:
@@ -96,6 +99,7 @@ class RunTrace:
         tasks: by id, in the order they were planned.
         phases: the model's work, in order.
         answer: `Answer.to_json()`, where the run came to one.
+        resumed: how often another process went on with it.
         began: seconds since the epoch at which the run began; None where no record says so.
         wall: seconds from the first event to the last.
         others: how many events of kinds that are not shown, by kind.
@@ -106,6 +110,7 @@ class RunTrace:
     tasks: dict[str, TaskTrace] = field(default_factory=dict[str, TaskTrace])
     phases: list[Phase] = field(default_factory=list[Phase])
     answer: Mapping[str, Any] | None = None
+    resumed: int = 0
     began: float | None = None
     wall: float = 0.0
     others: Counter[str] = field(default_factory=Counter[str])
@@ -161,6 +166,10 @@ class _Fold:
             "TaskFailed": self._failed,
             "TaskSkipped": self._skipped,
             "TaskReused": self._reused,
+            "TaskCached": self._cached,
+            "ApprovalAsked": self._approval_asked,
+            "ApprovalGiven": self._approval_given,
+            "Resumed": self._resumed,
             "PlanStarted": self._plan_started,
             "PlanText": self._plan_text,
             "PlanWarning": self._plan_warning,
@@ -199,6 +208,10 @@ class _Fold:
     def _added(self, event: Record, at: float) -> None:
         task = Task.from_json(event["task"])
         self.trace.tasks[task.id] = TaskTrace(task, self.round, at)
+        # An element of a list is called after the task that was made for the list: `3[0]`.
+        whole = self.trace.tasks.get(task.id.rpartition("[")[0]) if task.id.endswith("]") else None
+        if whole is not None:
+            whole.elements.append(task.id)
 
     def _started(self, event: Record, at: float) -> None:
         task = self._task(event)
@@ -222,6 +235,22 @@ class _Fold:
 
     def _reused(self, event: Record, at: float) -> None:
         self._note("plan", f"task {event['id']} was not run again: task {event['earlier']} has its result")
+
+    def _cached(self, event: Record, at: float) -> None:
+        self._task(event).marks["Not called"] = f"an equal call had its result already ({event['source']})"
+
+    def _approval_asked(self, event: Record, at: float) -> None:
+        task = self._task(event)
+        task.marks["Asked a person"] = f"{event['question']} ({event['why']})"
+        if event.get("origins"):
+            task.marks["Rests on untrusted results"] = "; ".join(str(chain) for chain in event["origins"])
+
+    def _approval_given(self, event: Record, at: float) -> None:
+        note = f": {event['note']}" if event.get("note") else ""
+        self._task(event).marks["The person said"] = f"{event['answer']}{note}"
+
+    def _resumed(self, event: Record, at: float) -> None:
+        self.trace.resumed += 1
 
     def _plan_started(self, event: Record, at: float) -> None:
         self.round = int(event["round"])

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import cache
 from typing import cast
 
-HIDDEN = "[hidden]"
+from executor.journal import REDACTED, Redactor
+
 _NAMES = re.compile(r"(^|[_-])(api[_-]?key|apikey|authorization|cookie|passw(or)?d|passphrase|secret|token)s?$", re.I)
-_VALUES = re.compile(
-    r"\b(?:sk|pk|rk|ghp|gho|ghs|github_pat|hf|xox[abps]|glpat|AKIA|AIza)[-_]?[A-Za-z0-9_-]{16,}"
-    r"|(?<=Bearer )[A-Za-z0-9._~+/-]{8,}=*"
-    r"|\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+"
-    r"|-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)"
-    r"|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"
-)
+# Beside what the journal looks for (keys of well-known services, values of secret environment variables).
+_VALUES = re.compile(r"(?<=Bearer )[A-Za-z0-9._~+/-]{8,}=*|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)")
 
 
 def without_secrets(value: object) -> object:
@@ -23,7 +20,7 @@ def without_secrets(value: object) -> object:
         return hide_in_text(value)
     if isinstance(value, Mapping):
         return {
-            name: HIDDEN if isinstance(item, str) and _NAMES.search(str(name)) else without_secrets(item)
+            name: REDACTED if isinstance(item, str) and _NAMES.search(str(name)) else without_secrets(item)
             for name, item in cast("Mapping[object, object]", value).items()
         }
     if isinstance(value, list | tuple):
@@ -33,4 +30,9 @@ def without_secrets(value: object) -> object:
 
 def hide_in_text(text: str) -> str:
     """`text` without what looks like a key, a bearer token, a private key, or a password inside a URL."""
-    return _VALUES.sub(HIDDEN, text)
+    return _VALUES.sub(REDACTED, _redactor().clean(text))
+
+
+@cache
+def _redactor() -> Redactor:
+    return Redactor()

@@ -23,6 +23,11 @@ class Tasks(Protocol):
     """A stream of tasks, such as `PlanStream`. `usage` is what they took from the model so far."""
 
     @property
+    def reads(self) -> tuple[str, ...]:
+        """Ids whose results the joiner needs; empty when it reads all."""
+        ...
+
+    @property
     def usage(self) -> Usage:
         """Tokens so far."""
         ...

@@ -177,6 +177,28 @@ def test_several_lines_are_one_question(start: type[Terminal]) -> None:
     assert "first\nsecond\nthird" in asked
 
 
+def test_a_plan_can_be_changed_before_it_runs(start: type[Terminal]) -> None:
+    terminal = start([TWO_SEARCHES, decision("changed", ["1"])])
+    terminal.until(PROMPT)
+    terminal.enter("/plan Same nationality?")
+    terminal.until("plan> ")
+    terminal.until("Scott Derrickson")
+    terminal.type("\x15")  # the last line goes
+    terminal.enter('2. serch("Orson Welles")')
+    terminal.until("did you mean search?")
+    terminal.until("plan> ")
+    terminal.until("Orson")
+    terminal.type("\x15")
+    terminal.enter('2. search("Orson Welles")')
+    terminal.until("changed")
+    terminal.until(PROMPT)
+    terminal.enter("/trace")
+    terminal.until("search(title=Orson Welles)")
+    terminal.until(PROMPT)
+    terminal.enter("/quit")
+    assert terminal.ends() == 0
+
+
 def test_a_failure_is_one_paragraph_and_the_session_goes_on(start: type[Terminal]) -> None:
     terminal = start(["No plan.", "None again."])
     terminal.until(PROMPT)

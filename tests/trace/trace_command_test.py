@@ -16,7 +16,8 @@ import pytest
 from traced_runs import CANARY, answered_run
 
 from agentrt.trace import otlp_json, run_mermaid, run_page, run_spans, run_trace
-from agentrt.trace.secrets import HIDDEN, without_secrets
+from agentrt.trace.secrets import without_secrets
+from executor.journal import REDACTED
 
 ROOT = Path(__file__).parents[2]
 
@@ -182,7 +183,7 @@ def test_otlp_json_is_what_opentelemetrys_own_reader_takes(events: list[dict[str
 def test_fields_named_like_a_secret_are_hidden(value: dict[str, object], clean: int) -> None:
     found = without_secrets(value)
     assert isinstance(found, dict)
-    assert list(found.values()).count(HIDDEN) == clean
+    assert list(found.values()).count(REDACTED) == clean
 
 
 @pytest.mark.parametrize(
@@ -196,7 +197,7 @@ def test_fields_named_like_a_secret_are_hidden(value: dict[str, object], clean: 
 )
 def test_texts_that_look_like_a_secret_are_hidden(text: str) -> None:
     found = str(without_secrets(["deep", {"in": text}]))
-    assert HIDDEN in found
+    assert REDACTED in found
     assert not any(part in found for part in (CANARY, "abcdef0123456789", "hunter22"))
 
 
