@@ -6,6 +6,7 @@ import re
 from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -93,6 +94,16 @@ async def _open(
         finally:
             await remote.aclose()
         return
+    if settings is not None and isinstance(settings.speculation, RSD) and find_spec("vllm") is None:
+        from agentrt.serving.rsd import open_chat
+
+        folder, method = await _for_torch(spec, settings.speculation, progress)
+        context = settings.max_model_len
+        async with open_chat(
+            folder, Path(method.draft), tree=method.tree, device=settings.device, max_length=context, **options
+        ) as trees:
+            yield trees
+        return
     from agentrt.serving.command import vllm_command
     from agentrt.serving.server import shared_server
 
@@ -172,9 +183,22 @@ async def _with_draft_folder(settings: ServerSettings, scheme: Scheme | None, pr
         from agentrt.serving.convert import convert
         from agentrt.serving.defaults import serving_defaults
 
-        folder = await convert(entry, scheme or serving_defaults(entry, settings.device).scheme, progress=progress)
+        # Trees are drafted by transformers, which does not read our int8 weights.
+        usual = "bf16" if isinstance(method, RSD) else scheme or serving_defaults(entry, settings.device).scheme
+        folder = await convert(entry, usual, progress=progress)
     member = "draft" if isinstance(method, RSD) else "model"
     return replace(settings, speculation=replace(method, **{member: str(folder)}))
+
+
+async def _for_torch(spec: str | Path, method: RSD, progress: ProgressSink) -> tuple[Path, RSD]:
+    """Checkpoint folders of target and draft as the torch engine reads them, without vLLM."""
+    from agentrt.serving.convert import convert
+
+    entry = _entry_of(spec)
+    folder = _checkpoint_folder(Path(spec)) if entry is None else await convert(entry, "bf16", progress=progress)
+    settings = await _with_draft_folder(ServerSettings(speculation=method), None, progress)
+    assert isinstance(settings.speculation, RSD)
+    return folder, settings.speculation
 
 
 def _entry_of(spec: str | Path) -> CatalogueEntry | None:

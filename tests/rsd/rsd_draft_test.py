@@ -179,3 +179,22 @@ def test_the_command_makes_a_draft(tmp_path: Path) -> None:
     assert made["folder"] == str(folder)
     assert 0 < made["before"] < 1
     assert transformers.AutoModelForCausalLM.from_pretrained(folder).config.num_hidden_layers == 2
+
+
+@pytest.mark.asyncio
+async def test_a_model_with_trees_opens_without_vllm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from agentrt.serving import RSD, ServerSettings, local_model, open_model
+    from agentrt.serving.rsd import ChatRSD
+    from agentrt.serving.rsd.errors import EngineClosed
+
+    folder = save(tmp_path / "target")
+    monkeypatch.setattr(local_model, "find_spec", lambda name: None)
+    for tree in ("rsd-s:2x2", "auto"):
+        settings = ServerSettings(speculation=RSD(str(folder), tree), max_model_len=64)
+        async with open_model(folder, settings=settings, temperature=0.0, max_tokens=9) as model:
+            assert isinstance(model, ChatRSD)
+            answer = await model.ainvoke("abc")
+            assert answer.usage_metadata is not None
+            assert answer.usage_metadata["output_tokens"] == 9
+        with pytest.raises(EngineClosed):
+            await model.ainvoke("abc")

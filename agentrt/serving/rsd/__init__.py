@@ -11,10 +11,12 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from agentrt.serving.rsd.adaptive import TreeChooser as TreeChooser
     from agentrt.serving.rsd.chat_model import ChatRSD as ChatRSD
     from agentrt.serving.rsd.engine import Engine as Engine
     from agentrt.serving.rsd.errors import RSDError as RSDError
     from agentrt.serving.rsd.load import load_engine as load_engine
+    from agentrt.serving.rsd.opening import open_chat as open_chat
     from agentrt.serving.rsd.request import Request as Request
     from agentrt.serving.rsd.request import Sampling as Sampling
     from agentrt.serving.rsd.shape import TreeShape as TreeShape
@@ -30,9 +32,11 @@ _HOME = {
     "Request": "request",
     "Sampling": "request",
     "TraversalVerification": "traversal",
+    "TreeChooser": "adaptive",
     "TreeShape": "shape",
     "Verifier": "verify",
     "load_engine": "load",
+    "open_chat": "opening",
 }
 
 __all__ = [
@@ -43,9 +47,11 @@ __all__ = [
     "Request",
     "Sampling",
     "TraversalVerification",
+    "TreeChooser",
     "TreeShape",
     "Verifier",
     "load_engine",
+    "open_chat",
 ]
 
 

@@ -53,6 +53,10 @@ class ChatRSD(BaseChatModel):
         super().model_post_init(context)
         self._shared = SharedEngine(self.engine)
 
+    def close(self) -> None:
+        """Free the models' caches; calls that still run fail with `EngineClosed`."""
+        self._engine_of_all().close()
+
     def request(self, messages: list[BaseMessage], stop: list[str] | None, **settings: Any) -> Request:
         """The engine's request for a conversation.
 

@@ -139,7 +139,9 @@ def teach(target: Any, draft: Any, lessons: Sequence[Lesson], recipe: Recipe, fo
         draft.train()
         loss: Any = divergence(target, draft, batch)
         if not torch.isfinite(loss):
-            raise DistillationError(f"the loss is {float(loss)} at step {step}: choose a lower rate and run it again")
+            raise DistillationError(
+                f"the loss is {float(loss.detach())} at step {step}: choose a lower rate and run it again"
+            )
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(weights, 1.0)
