@@ -60,10 +60,7 @@ def main() -> None:
     counts = llm.collective_rpc("tree_counts")[0] if job.get("rsd") else None
     result = {"answers": answers}
     if counts is not None:
-        from prometheus_client import REGISTRY
-
         result["counts"] = [counts.calls, counts.tokens, counts.offered, counts.accepted]
-        result["metric"] = REGISTRY.get_sample_value("agentrt_rsd_offered_total", {"depth": "1"})
     Path(job["out"]).write_text(json.dumps(result))
 
 

@@ -17,7 +17,6 @@ from agentrt.serving.rsd.traversal import TraversalVerification
 from agentrt.serving.rsd.tree import Tree
 from agentrt.serving.rsd.verify import RecursiveRejection, Verifier
 from agentrt.serving.rsd.vllm_plugin.attention_cache import move_slots
-from agentrt.serving.rsd.vllm_plugin.gauges import observe_round
 from agentrt.serving.rsd.vllm_plugin.logprobs import path_logprobs
 from agentrt.serving.rsd.vllm_plugin.proposer import Drafting, TreeProposer
 from agentrt.serving.rsd.vllm_plugin.requests import sampling_of
@@ -133,7 +132,6 @@ class TreeRunner(_Runner):
             paths[staged.request] = path
             depth = int(staged.tree.depths[-1])
             self.tree_counts.add(depth, len(path), len(text))
-            observe_round(depth, len(path))
         self._compact(paths)
         # A cut tree says nothing about its lower levels.
         whole = [(s.tree, len(paths[s.request])) for s in self.tree_rows.values() if s.tree is s.state.tree]
