@@ -47,7 +47,7 @@ def test_every_python_block_of_a_page_runs(page: Path, tmp_path: Path) -> None:
             source += "\n" * (block.line - 1 - source.count("\n")) + block.code + "\n"
     if not source.strip():
         pytest.skip(f"{page.name} has no Python block that can run without a large model or network")
-    script = tmp_path / page.with_suffix(".py").name
+    script = tmp_path / f"page_{page.stem}.py"  # a page may have the name of a package
     script.write_text(source)
     done = subprocess.run(
         [sys.executable, "-W", "error", str(script)],

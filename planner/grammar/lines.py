@@ -20,7 +20,7 @@ LARGEST = 200_000
 
 _CALLABLE = re.compile(r"[^\W\d][\w./-]*")
 _ARGUMENT = re.compile(r"[^\W\d][\w-]*")
-_THOUGHT = '"Thought: " [^\\n()<>]{1,240} "\\n"'
+_THOUGHT = '"Thought: " [^\\n()<>] [^\\n()<>]* "\\n"'
 _KEPT = 32
 
 

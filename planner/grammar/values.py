@@ -11,8 +11,10 @@ from executor import JsonSchema
 from planner.grammar import numbers
 from planner.grammar.rules import Item, Rules, either, listed, literal
 
-LONGEST_TEXT = 200
-_MOST_ITEMS = 16
+LONGEST_TEXT = 400
+"""For JSON schemas, whose servers count well."""
+# Lists with a greatest length are counted up to this; longer ones are not.
+_MOST_COUNTED = 12
 # Inside one text.
 _MOST_REFERENCES = 4
 # How often one may step into a definition, a list or an object: recursive schemas have no end of their own.
@@ -124,7 +126,8 @@ class Values:
     def _text(self) -> str:
         rules = self._rules
         char = rules.add("char", f'{_PLAIN} | {_ESCAPED} | "$$"')
-        chars = rules.add("chars", f"{char}{{0,{LONGEST_TEXT}}}")
+        # Without a bound: xgrammar needs 0.3 s a token to count to 200 here, and a microsecond without counting.
+        chars = rules.add("chars", f"{char}*")
         if self._reference is None:
             return rules.add("text", f'"\\"" {chars} "\\""')
         end = '"\\""'
@@ -138,11 +141,20 @@ class Values:
 
     def _array(self, rules: Mapping[str, Any], depth: int) -> list[str]:
         least = int(rules.get("minItems", 0))
-        most = min(int(rules.get("maxItems", max(least, _MOST_ITEMS))), max(least, _MOST_ITEMS))
+        most = int(rules["maxItems"]) if "maxItems" in rules else None
+        if most is not None and most > max(least, _MOST_COUNTED):
+            most = None
+            self._note("its number of items is checked after it is written")
         item = self.value(rules.get("items"), depth - 1)
         if item is None or most == 0:
             return ['"[]"'] if least == 0 else []
-        more = f'{item} (", " {item}){{{max(0, least - 1)},{most - 1}}}' if most > 1 else item
+        more = " ".join(
+            [
+                item,
+                *[f'", " {item}'] * (max(1, least) - 1),
+                _further(item, None if most is None else most - max(1, least)),
+            ]
+        )
         return [self._rules.add("list", f'"[" ({more})? "]"' if least == 0 else f'"[" {more} "]"')]
 
     def _object(self, rules: Mapping[str, Any], depth: int) -> list[str]:
@@ -167,20 +179,30 @@ class Values:
         if value is None:
             return ['"{}"']
         entry = self._rules.add("entry", f"{_KEY} {value}")
-        return [self._rules.add("obj", f'"{{" ({entry} (", " {entry}){{0,{_MOST_ITEMS - 1}}})? "}}"')]
+        return [self._rules.add("obj", f'"{{" ({entry} (", " {entry})*)? "}}"')]
 
     def _anything(self, depth: int) -> list[str]:
         found = [self.text(), self._rules.add("n", cast(str, numbers.number())), '"true"', '"false"', '"null"']
         if depth:
             options = self._anything(depth - 1)
             item = self._rules.add("v", " | ".join([*options, self._reference] if self._reference else options))
-            found.append(self._rules.add("list", f'"[" ({item} (", " {item}){{0,{_MOST_ITEMS - 1}}})? "]"'))
+            found.append(self._rules.add("list", f'"[" ({item} (", " {item})*)? "]"'))
             entry = self._rules.add("entry", f"{_KEY} {item}")
-            found.append(self._rules.add("obj", f'"{{" ({entry} (", " {entry}){{0,{_MOST_ITEMS - 1}}})? "}}"'))
+            found.append(self._rules.add("obj", f'"{{" ({entry} (", " {entry})*)? "}}"'))
         return found
 
     def _note(self, what: str) -> None:
         self._loose[f"{self._where}: {what}"] = None
+
+
+def _further(item: str, most: int | None) -> str:
+    """Up to `most` more items, each behind a comma, written out: servers are slow at counting."""
+    if most is None:
+        return f'(", " {item})*'
+    written = ""
+    for _ in range(most):
+        written = f'(", " {item} {written})?'.replace(" )", ")")
+    return written
 
 
 def _constant(value: object) -> str:

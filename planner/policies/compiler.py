@@ -17,6 +17,7 @@ from planner.passes.reuse import Reuse
 from planner.passes.speculate import Speculation
 from planner.policies.conclusion import Conclusion, Ending
 from planner.rounds import Round
+from planner.writer import PlanStream
 
 
 class Tasks(Protocol):
@@ -117,7 +118,8 @@ class CompilerPolicy:
                 plan = Plan(written.given, known=prior)
             else:
                 plan = Plan([task async for task in written.tasks()], known=prior)
-                plan = self._whole.apply(plan, reads=stream.reads or None, on_note=self._on_note).plan
+                reads = (stream.reads if isinstance(stream, PlanStream) else ()) or None
+                plan = self._whole.apply(plan, reads=reads, on_note=self._on_note).plan
                 outcomes = await self.executor.run(plan, prior=prior)
             rounds.append(Round(plan, outcomes))
             usage += stream.usage

@@ -166,14 +166,19 @@ def _call(line: str, parameters: Mapping[str, list[str]]) -> tuple[str, str, dic
     pieces: list[str] = []
     end = 0
     for found in _STRING.finditer(inner):
-        pieces += [inner[end : found.start()].replace("$", "_ref"), found[0]]
+        pieces += [_for_python(inner[end : found.start()]), found[0]]
         end = found.end()
-    pieces.append(inner[end:].replace("$", "_ref"))
+    pieces.append(_for_python(inner[end:]))
     call = ast.parse(f"f({''.join(pieces)})", mode="eval").body
     assert isinstance(call, ast.Call)
     arguments = dict(zip(parameters[name], map(_value, call.args), strict=False))
     arguments |= {keyword.arg or "": _value(keyword.value) for keyword in call.keywords}
     return number, name, arguments
+
+
+def _for_python(text: str) -> str:
+    # Keys go into brackets: one may be a word of Python's own.
+    return re.sub(r"\.([A-Za-z_][A-Za-z0-9_]*)", r'["\1"]', text.replace("$", "_ref"))
 
 
 def _value(node: ast.expr) -> object:
