@@ -118,6 +118,14 @@ def test_speculation_becomes_vllms_words() -> None:
     assert (lower(Suffix(depth=9)).config or {})["suffix_decoding_max_tree_depth"] == 9
 
 
+def test_trees_are_said_by_the_plugin_that_brings_them() -> None:
+    lowered = lower(RSD("/draft", "rsd-s:2x3"), "cpu")
+    assert (lowered.config or {})["num_speculative_tokens"] >= 3
+    assert lowered.note is not None or "--worker-cls" in lowered.arguments
+    with pytest.raises(SpeculationRefused, match="oak"):
+        lower(RSD("/draft", "oak"), "cpu")
+
+
 def test_drafts_follow_the_load_in_ranges_without_gaps() -> None:
     config = lower(Ngram(4, load=((3, 2), (5, 0)))).config or {}
     (quiet, some, many) = config["num_speculative_tokens_per_batch_size"]
