@@ -81,6 +81,28 @@ def path(name: _Name, json: _Json = False) -> None:
     _tell_where(lookup(name), json)
 
 
+@app.command(epilog="Example: agentrt model quantise qwen2.5-coder-0.5b --scheme int8")
+def quantise(
+    name: _Name,
+    scheme: Annotated[str, typer.Option(help="int8 (W8A8, compressed-tensors) or bf16.")] = "int8",
+    json: _Json = False,
+) -> None:
+    """Write a model's checkpoint with its weights stored another way; what this machine serves best comes by itself."""
+    import anyio
+
+    from agentrt.serving import convert as conversion
+    from agentrt.serving.catalogue import Scheme, lookup
+    from agentrt.serving.errors import SettingsRefused
+
+    schemes: dict[str, Scheme] = {"int8": "int8", "bf16": "bf16"}
+    if scheme not in schemes:
+        raise SettingsRefused(f"There is no scheme {scheme!r}. There are: {', '.join(schemes)}.")
+    entry = lookup(name)
+    with bar() as progress:
+        anyio.run(partial(conversion.convert, entry, schemes[scheme], progress=progress))
+    _tell_where(entry, json)
+
+
 @app.command(epilog="Example: agentrt model tune qwen2.5-coder-1.5b --methods ngram:4 --methods ngram:6")
 def tune(
     name: _Name,
@@ -99,7 +121,7 @@ def tune(
     import anyio
 
     from agentrt.serving.tuning import Trial, best_measured, write_table
-    from agentrt.serving.tuning import tune as measure
+    from agentrt.serving.tuning.tune import tune as measure
 
     def tell(trial: Trial) -> None:
         words = f"{trial.alone:.2f} x as fast alone, {trial.together:.2f} x the time of eight at once"

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 _Which = Annotated[
-    str | None, typer.Argument(help="The model it serves, as `agentrt model ps` shows it.", show_default="the only one")
+    str | None,
+    typer.Argument(help="Its id or its model, as `agentrt model ps` shows them.", show_default="the only one"),
 ]
 
 
@@ -126,12 +127,13 @@ def list_running(json: _Json = False) -> None:
     from rich.table import Table
 
     table = Table(box=None, header_style="bold")
-    for heading in ("model", "state", "up", "crashes", "drafts", "URL", "folder"):
-        table.add_column(heading, overflow="fold")
+    for heading in ("id", "model", "state", "up", "crashes", "drafts", "port"):
+        table.add_column(heading, no_wrap=heading != "state", overflow="fold")
     for server in found:
         minutes = (time.time() - server.started) / 60
-        row = (f"{minutes:.0f} min", str(server.crashes), server.speculation, server.base_url, server.folder.name)
-        table.add_row(server.model, server.stage, *row)
+        port = server.base_url.rpartition(":")[2].removesuffix("/v1")
+        state = (server.stage, f"{minutes:.0f} min", str(server.crashes))
+        table.add_row(server.id, server.model, *state, server.speculation, port)
     Console().print(table)
 
 

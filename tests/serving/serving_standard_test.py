@@ -105,10 +105,3 @@ class TestTheIntegrationSuite(ChatModelIntegrationTests):
     @pytest.mark.parametrize("model", [{}, {"output_version": "v1"}], indirect=True)
     def test_agent_loop(self, model: BaseChatModel) -> None:
         super().test_agent_loop(model)
-
-    @pytest.mark.xfail(reason=_TOO_SMALL + "it does not copy Chinese names")
-    @pytest.mark.parametrize("tool_choice", [None, "any"])
-    def test_unicode_tool_call_integration(  # pyright: ignore[reportIncompatibleMethodOverride]
-        self, model: BaseChatModel, tool_choice: str | None
-    ) -> None:
-        super().test_unicode_tool_call_integration(model, tool_choice=tool_choice)
