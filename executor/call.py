@@ -99,6 +99,10 @@ async def _attempt(tool: Tool, arguments: dict[str, Any], context: ToolContext) 
 
 
 async def _invoke(tool: Tool, arguments: dict[str, Any]) -> object:
+    if tool.process:
+        from executor.processes import run_in_process
+
+        return await run_in_process(tool.function, arguments)
     if tool.is_async:
         return await tool.function(**arguments)
     # A thread cannot be interrupted: on cancellation its result is dropped and the run goes on.

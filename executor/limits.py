@@ -65,14 +65,19 @@ class Limits:
 
 
 class Places:
-    """A number of places, and those who wait for one, the greatest priority first."""
+    """A number of places, and those who wait for one, the greatest priority first.
 
-    __slots__ = ("_free", "_number", "_waiting")
+    A place that is given back goes to the next a turn of the event loop later (a worker may let others have theirs
+    in between), so that a task which the call has just made ready is among those who may have it.
+    """
+
+    __slots__ = ("_free", "_granting", "_number", "_waiting")
 
     def __init__(self, number: int) -> None:
         self._free = number
         self._number = 0
         self._waiting: list[tuple[float, int, asyncio.Future[None]]] = []
+        self._granting = False
 
     async def acquire(self, priority: float) -> None:
         """Takes a place, as soon as there is one."""
@@ -91,12 +96,19 @@ class Places:
 
     def release(self) -> None:
         """Gives a place back, to whoever is next."""
-        while self._waiting:
+        self._free += 1
+        if self._waiting and not self._granting:
+            self._granting = True
+            loop = asyncio.get_running_loop()
+            loop.call_soon(loop.call_soon, self._grant)
+
+    def _grant(self) -> None:
+        self._granting = False
+        while self._free and self._waiting:
             _, _, granted = heappop(self._waiting)
             if not granted.done():
+                self._free -= 1
                 granted.set_result(None)
-                return
-        self._free += 1
 
 
 class Pace:

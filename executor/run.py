@@ -55,7 +55,7 @@ class Executor:
         self.tools = tools if isinstance(tools, Toolset) else Toolset(tools)
         self.max_tasks = max_tasks
         self.approvals = approvals or Approvals()
-        self._limits = Limits(self.tools.values(), concurrency)
+        self._limits = Limits(self.tools.values(), concurrency, clock=clock)
         self._cache = cache
         self._ask_when_tainted = ask_when_tainted
         self._log = log

@@ -164,6 +164,8 @@ class Running:
         self.waking -= 1
         ready, workers, direct, void = self.ready, self.workers, self.direct, self.void
         clock, observe, schedule, tasks = self.clock, self.observe, self.schedule, self.schedule.tasks
+        # Where calls wait for a place, the tasks made ready last must be among those who ask for it.
+        push = ready.append if self.steps.priorities is None else ready.appendleft
         turn_began = ended = clock()
         try:
             while ready and not workers.cancelled:
@@ -210,7 +212,7 @@ class Running:
                     self.values[task.id] = value
                     observe(_new(TaskFinished, (ended, task.id, value)))
                     for name in schedule.finish(task.id):
-                        ready.append(tasks[name])
+                        push(tasks[name])
                     if special:
                         self.steps.element_ended(task.id)
                     if ended - turn_began > _LONGEST_TURN:

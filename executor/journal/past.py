@@ -93,7 +93,7 @@ class Past:
             elif kind == "TaskAdded":
                 # A task that is written again differs from the first one, whose results are then not its own.
                 tasks[name] = PastTask(data or "{}")
-                past.complete = False
+                past.complete = past.complete and past._is_element(name)
             elif (state := _STATES.get(kind)) is not None and (task := tasks.get(name)) is not None:
                 task.state, task.data, task.ended = state, data, time
                 task.order = -1 if state == "started" else record.seq
