@@ -227,6 +227,25 @@ class Runtime:
             async for event in events:
                 yield event
 
+    async def stream_resume(self, run_id: str) -> AsyncGenerator[Event]:
+        """Goes on with a run of a workflow or a question and yields every event; the last says what it came to.
+
+        Raises what `resume` raises.
+        """
+        from agentrt.workflows import WorkflowEnded, WorkflowResult
+
+        async def work(observe: Callable[[Event], None]) -> Event:
+            found = await self.resume(run_id, observe)
+            if isinstance(found, WorkflowResult):
+                return WorkflowEnded(time.monotonic(), found)
+            if isinstance(found, dict):
+                raise UsageError(f"run {run_id} is a plan's; `resume` goes on with it")
+            return Answered(time.monotonic(), found)
+
+        async with aclosing(self._streaming(work)) as events:
+            async for event in events:
+                yield event
+
     async def run_plan(
         self,
         plan: Plan,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import ExitStack, aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
@@ -11,19 +11,23 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from agentrt.cli.options import AsJson, Concurrency, Model, Tools, print_json
-from agentrt.cli.workflow import File, Graph, tools_of
+from agentrt.cli.workflow import Graph, tools_of
 from agentrt.errors import UsageError
 
 if TYPE_CHECKING:
     from typing import TextIO
 
-    from agentrt.runtime import Runtime
+    from agentrt.runtime import Event
     from agentrt.workflows import Workflow, WorkflowResult
     from executor import Tool
 
 
+PARKED = 3
+"""Exit code of a run that waits for a person."""
+
+
 def run(
-    file: File,
+    file: Annotated[Path | None, typer.Argument(help="The workflow.", metavar="FILE")] = None,
     given: Annotated[
         list[str] | None,
         typer.Option("--input", "-i", metavar="NAME=VALUE", help="One input; lists and mappings as JSON. Repeatable."),
@@ -36,6 +40,13 @@ def run(
     model: Model = None,
     concurrency: Concurrency = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan that would run, as JSON.")] = False,
+    journal: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write the run down there, for `agentrt runs`.", envvar="AGENTRT_JOURNAL"),
+    ] = None,
+    resume: Annotated[
+        str | None, typer.Option(metavar="RUN", help="Go on with this run; needs no FILE, as the journal has its text.")
+    ] = None,
     events: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write every event to this file, for `agentrt trace FILE`.")
     ] = None,
@@ -43,21 +54,47 @@ def run(
 ) -> None:
     """Run a workflow. Its steps are shown on stderr while they happen; its output goes to stdout.
 
-    A model is opened only if a step asks one. Exit code 1 where a step failed and nothing handles that.
+    A model is opened only if a step asks one. With a journal the run survives its process, and waits there for a
+    person's yes where a step needs one. Exit code 1 where a step failed and nothing handles that, 3 where it waits.
 
     Example: `agentrt run compare.yaml --tools films.jsonl --input a=Heat --input b=Alien`
+
+    Example: `agentrt run --resume 3fa9 --tools films.jsonl`
     """
     import anyio
 
     from agentrt.workflows import Workflow
 
     chosen = tools_of(tools, graph)
+    if resume is not None:
+        ended(_parking(anyio.run, resume_run, resume, chosen, model, journal, events), as_json=as_json)
+        return
+    if file is None:
+        raise UsageError("name a workflow, as in `agentrt run news.yaml`, or a run to go on with: --resume RUN")
     workflow = Workflow.load(file, tools=chosen)
     values = read_inputs(workflow, inputs, given or ())
     if dry_run:
         print_json(workflow.plan(values).to_json())
         return
-    result = anyio.run(_run, workflow, values, chosen, model, concurrency, events)
+    ended(_parking(anyio.run, _run, workflow, values, chosen, model, concurrency, journal, events), as_json=as_json)
+
+
+def _parking(runner: Any, *arguments: Any) -> WorkflowResult:
+    from agentrt.cli.failures import innermost
+    from executor.approval import Parked
+
+    try:
+        return runner(*arguments)
+    except Exception as error:
+        parked = innermost(error)
+        if not isinstance(parked, Parked):
+            raise
+        typer.echo(str(parked), err=True)
+        raise typer.Exit(PARKED) from None
+
+
+def ended(result: WorkflowResult, *, as_json: bool) -> None:
+    """Prints what a workflow came to, and leaves with the exit code that says how it ended."""
     show(result, as_json=as_json)
     if not result.ok:
         raise typer.Exit(1)
@@ -124,6 +161,7 @@ async def _run(
     tools: list[Tool],
     model: str | None,
     concurrency: int | None,
+    journal: Path | None,
     written: Path | None,
 ) -> WorkflowResult:
     from agentrt.runtime import DEFAULT_MODEL, Runtime
@@ -133,23 +171,50 @@ async def _run(
     bar = ProgressBar()
     spec = (model or DEFAULT_MODEL) if needs_model(workflow) else None
     with bar:
-        async with Runtime(spec, tools, concurrency=concurrency, progress=bar) as runtime:
+        async with Runtime(spec, tools, concurrency=concurrency, journal=journal, progress=bar) as runtime:
             bar.stop()
-            return await watch(runtime, workflow, values, written)
+            return await _watch(runtime.stream_run(workflow, **values), f"workflow {workflow.name}", written)
 
 
-async def watch(
-    runtime: Runtime, workflow: Workflow, values: dict[str, object], written: Path | None
+async def resume_run(
+    run_id: str, tools: list[Tool], model: str | None, journal: Path | None, written: Path | None = None
 ) -> WorkflowResult:
-    """Runs a workflow, shows it live, and writes its events down where that is asked for."""
+    """Goes on with a workflow's run, shown live.
+
+    Raises:
+        UsageError: it is no workflow's run.
+        JournalError: there is no such run, or it cannot go on.
+    """
+    from agentrt.cli.runs import journal_file
+    from agentrt.cli.runs import opened as opened_journal
+    from agentrt.runtime import DEFAULT_MODEL, Runtime
+    from agentrt.trace import ProgressBar
+    from agentrt.workflows import Workflow
+    from agentrt.workflows.running import needs_model
+    from executor.journal import find_run
+
+    with opened_journal(journal) as book:
+        info = find_run(book, run_id)
+    if "workflow" not in info.head:
+        raise UsageError(f"run {info.id} is no workflow's; go on with it by `agentrt runs resume {info.id}`")
+    asks = needs_model(Workflow.from_head(cast("dict[str, Any]", info.head["workflow"])))
+    bar = ProgressBar()
+    spec = (model or DEFAULT_MODEL) if asks and info.status != "finished" else None
+    with bar:
+        async with Runtime(spec, tools, journal=journal_file(journal), progress=bar) as runtime:
+            bar.stop()
+            return await _watch(runtime.stream_resume(info.id), info.title, written)
+
+
+async def _watch(stream: AsyncGenerator[Event], title: str, written: Path | None) -> WorkflowResult:
     from agentrt.trace import EventWriter, TerminalView
     from agentrt.workflows import WorkflowEnded
 
     with ExitStack() as files:
         writer = None
         if written is not None:
-            writer = EventWriter(files.enter_context(_opened(written)), question=f"workflow {workflow.name}")
-        async with aclosing(runtime.stream_run(workflow, **values)) as events:
+            writer = EventWriter(files.enter_context(_opened(written)), question=title)
+        async with aclosing(stream) as events:
             with TerminalView(status="running") as view:
                 async for event in events:
                     if writer is not None:

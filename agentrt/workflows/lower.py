@@ -78,17 +78,18 @@ def _task(step: Step, inputs: Mapping[str, object]) -> Task:
             max_items=step.foreach.max_items,
         ),
         when=None if step.when is None else _bind_condition(step.when.condition, inputs),
-        options=_options(spec),
+        options=_options(spec, bind(step.approve, inputs)),
     )
 
 
-def _options(spec: StepSpec) -> TaskOptions | None:
+def _options(spec: StepSpec, approve: object) -> TaskOptions | None:
     retry = None
     if isinstance(spec.retry, RetrySpec):
         retry = Retry.from_json(spec.retry.model_dump())
     elif spec.retry is not None:
         retry = replace(Retry.from_json(RetrySpec().model_dump()), attempts=spec.retry)
-    options = TaskOptions(approve=spec.approve, timeout=spec.timeout, retry=retry, cache=spec.cache)
+    asked = approve if approve is None or isinstance(approve, bool) else as_text(approve)
+    options = TaskOptions(approve=asked, timeout=spec.timeout, retry=retry, cache=spec.cache)
     return None if options == TaskOptions() else options
 
 

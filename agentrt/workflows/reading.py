@@ -138,7 +138,10 @@ class Reader:
         args = self._arguments(kind, spec, node, uses)
         when = self._when(name, node, uses)
         after = self._after(name, node)
-        self.steps[name] = Step(name, kind, spec, node, args, after, when, items, foreach, tuple(uses), complete)
+        approve = self._approve(name, spec, node, uses)
+        self.steps[name] = Step(
+            name, kind, spec, node, args, after, when, items, foreach, tuple(uses), approve, complete
+        )
 
     def _no_kind(self, name: str, node: Node, key: int, present: list[str]) -> None:
         if present:
@@ -194,6 +197,18 @@ class Reader:
         for ref, _ in condition_references(parsed):
             uses.append(Use(ref, True, child, "when"))
         return parsed
+
+    def _approve(self, name: str, spec: StepSpec, node: Node, uses: list[Use]) -> object:
+        if not isinstance(spec.approve, str):
+            return spec.approve
+        found: list[Use] = []
+        question = self._references(node.children["approve"], "argument", found)
+        for use in found:
+            if use.ref.task != "inputs":
+                hint = "the person sees the call's arguments beside the question"
+                self.problem(self.place_of(use), f"step {name}: a question for a person may use inputs only", hint)
+        uses.extend(use for use in found if use.ref.task == "inputs")
+        return question
 
     def _after(self, name: str, node: Node) -> tuple[str, ...]:
         child = node.children.get("after")

@@ -49,6 +49,7 @@ class Step:
         items: what it is done for each element of; None for a step that is done once.
         foreach: the limits of that.
         uses: every reference in it.
+        approve: whether a person is asked first; the question, with the references to inputs in it.
         complete: whether all of it could be read; where not, more may be missing than the file lacks.
     """
 
@@ -62,6 +63,7 @@ class Step:
     items: object = None
     foreach: ForEachSpec | None = None
     uses: tuple[Use, ...] = ()
+    approve: object = None
     complete: bool = True
 
     @property

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +16,8 @@ from agentrt import Runtime, Tool
 from agentrt.tools import load_tools
 from agentrt.tools.knowledge_graph import knowledge_graph
 from agentrt.workflows import WorkflowResult
+from executor.approval import Parked, Verdict
+from executor.journal import SqliteJournal
 from kg_rag import Tables, build_graph
 from planner.testing import ScriptedChatModel
 
@@ -107,3 +112,93 @@ async def test_two_agents_talk(tools: list[Tool]) -> None:
     assert output["why_it_ended"]
     assert any("gale" in text for text in heard) and any("twelve euros" in text for text in heard)
     assert not any("gale" in text and "twelve euros" in text for text in heard), "each knows one note only"
+
+
+@pytest.mark.asyncio
+async def test_approval(tools: list[Tool], tmp_path: Path, outbox: Path) -> None:
+    async with Runtime(None, tools, journal=tmp_path / "runs.db") as rt:
+        with pytest.raises(Parked) as parked:
+            await rt.run(FOLDER / "approval.yaml", to="ann")
+    (waiting,) = parked.value.waiting
+    assert (waiting.task, waiting.question) == ("send", "Send the gale warning to ann?")
+    assert sent(outbox) == ""
+    async with Runtime(None, tools, journal=tmp_path / "runs.db") as rt:
+        rt.approve(parked.value.run, "send", Verdict("yes"))
+        result = await rt.resume(parked.value.run)
+        again = await rt.resume(parked.value.run)
+    assert isinstance(result, WorkflowResult) and isinstance(again, WorkflowResult)
+    assert result.output == again.output == "sent to ann"
+    assert sent(outbox).count("ann: A gale warning") == 1
+    assert result.run_id == parked.value.run
+
+
+def sent(outbox: Path) -> str:
+    return outbox.read_text() if outbox.exists() else ""
+
+
+def test_resume_after_a_crash(tmp_path: Path) -> None:
+    archive = tmp_path / "archive.txt"
+    first = agentrt("run", str(FOLDER / "resume.yaml"), folder=tmp_path, CRASH_AT="harbour.txt")
+    assert first.returncode == 70
+    assert archive.read_text() == "ferry.txt\n"
+    second = agentrt("run", "--resume", only_run(tmp_path), folder=tmp_path)
+    assert second.returncode == 0, second.stderr
+    assert json.loads(second.stdout)[2] == "weather.txt is archived"
+    assert archive.read_text() == "ferry.txt\nharbour.txt\nweather.txt\n", "the first was not done again"
+
+
+def test_a_crash_inside_a_nested_workflow_repeats_nothing(tmp_path: Path) -> None:
+    (tmp_path / "inner.yaml").write_text(
+        "agentrt: 1\nname: inner\ninputs: {to: string}\ntasks:\n"
+        "  tell: {call: send, with: {to: '${inputs.to}', text: hello}}\n"
+        "  keep: {call: archive, with: {name: harbour.txt}, after: tell}\noutput: ['${tell}', '${keep}']\n"
+    )
+    outer = tmp_path / "outer.yaml"
+    outer.write_text(
+        "agentrt: 1\nname: outer\ntasks:\n  inner: {run: inner.yaml, with: {to: ann}}\noutput: '${inner}'\n"
+    )
+    assert agentrt("run", str(outer), folder=tmp_path, CRASH_AT="harbour.txt").returncode == 70
+    outer.unlink()  # the journal has its text
+    second = agentrt("run", "--resume", only_run(tmp_path), folder=tmp_path)
+    assert second.returncode == 0, second.stderr
+    assert json.loads(second.stdout) == ["sent to ann", "harbour.txt is archived"]
+    assert (tmp_path / "outbox.txt").read_text() == "ann: hello\n", "sent once"
+
+
+def test_a_tool_that_vanished_between_runs_is_told(tmp_path: Path) -> None:
+    agentrt("run", str(FOLDER / "resume.yaml"), folder=tmp_path, CRASH_AT="harbour.txt")
+    (tmp_path / "other.py").write_text("from agentrt import tool\n@tool\ndef x() -> int:\n    return 1\n")
+    second = agentrt("run", "--resume", only_run(tmp_path), folder=tmp_path, tools=str(tmp_path / "other.py"))
+    assert second.returncode == 1
+    assert "there is no tool called 'archive'" in second.stderr
+    assert "Traceback" not in second.stderr
+
+
+def agentrt(
+    *arguments: str, folder: Path, tools: str = str(FOLDER / "tools.py"), **env: str
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", "from agentrt.cli.main import main; main()", *arguments, "--tools", tools],
+        cwd=folder,
+        env={
+            **os.environ,
+            "PYTHONPATH": str(FOLDER.parents[1]),
+            "NO_COLOR": "1",
+            "AGENTRT_HOME": str(folder / "home"),
+            "AGENTRT_JOURNAL": str(folder / "runs.db"),
+            "OUTBOX": str(folder / "outbox.txt"),
+            "ARCHIVE": str(folder / "archive.txt"),
+            **env,
+        },
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def only_run(folder: Path) -> str:
+    """The id of the run that no step of another one began."""
+    with SqliteJournal(folder / "runs.db", read_only=True) as journal:
+        (run,) = [run.id for run in journal.runs() if "workflow" in run.head]
+    return run

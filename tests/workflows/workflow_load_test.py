@@ -148,6 +148,8 @@ def test_every_problem_is_told_at_once_in_the_order_of_the_file(tools: list[Tool
         ("{call: search, with: {title: '${l}'}}", 'use foreach: "${l}" and ${item}'),
         ("{call: search, with: [x]}", "with must be a mapping, not ['x']"),
         ("{call: search, with: {title: x}, foreach: '${l.x}'}", "it is a list and has no field 'x'"),
+        ("{ask: x, approve: 'Use ${l}?'}", "a question for a person may use inputs only"),
+        ("{ask: x, approve: 'Use ${inputs.titel}?'}", "did you mean title?"),
         ("[x]", "is not a mapping"),
         ("5", "is not a mapping"),
     ],
