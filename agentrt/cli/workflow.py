@@ -107,13 +107,10 @@ def tools_of(tools: list[str] | None, graphs: list[str] | None) -> list[Tool]:
     """
     found = load(tools)
     for spec in graphs or ():
-        from agentrt.cli.kg_show import opened
         from agentrt.tools.knowledge_graph import knowledge_graph
-        from kg_rag import KnowledgeGraphRAG
 
         name, equals, graph = spec.partition("=")
-        name, graph = (name, graph) if equals else ("knowledge_graph", spec)
-        found.append(knowledge_graph(KnowledgeGraphRAG(opened(graph)), name=name))
+        found.append(knowledge_graph(graph, name=name) if equals else knowledge_graph(spec))
     return found
 
 

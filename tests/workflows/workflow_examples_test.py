@@ -95,9 +95,10 @@ async def test_graph(tmp_path: Path) -> None:
         assert "Michael Mann" in str(messages[-1].content)
         return '{"answer": "Michael Mann", "known": true}'
 
-    output: Any = (await run("graph.yaml", [graph], answer, question="Who directed Heat?")).output
+    output: Any = (await run("graph.yaml", [graph], answer, question="Who directed Heat?")).to_json()["output"]
     assert output["answer"] == "Michael Mann"
-    assert "Heat" in output["evidence"]
+    assert "Heat" in output["evidence"]["text"]
+    assert output["evidence"]["source"]
 
 
 @pytest.mark.asyncio
