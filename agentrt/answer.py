@@ -91,7 +91,7 @@ class Answer:
             "ending": self.ending,
             "run_id": self.run_id,
             "plan": self.plan.to_json(),
-            "results": {name: _outcome_json(outcome) for name, outcome in self.results.items()},
+            "results": {name: outcome_json(outcome) for name, outcome in self.results.items()},
             "evidence": [asdict(item) for item in self.evidence],
             "replans": self.replans,
             "note": self.note,
@@ -121,7 +121,8 @@ def _pieces(task: str, tool: str, value: object) -> list[Evidence]:
     ]
 
 
-def _outcome_json(outcome: Outcome) -> dict[str, object]:
+def outcome_json(outcome: Outcome) -> dict[str, object]:
+    """How a task ended, as plain JSON data."""
     match outcome:
         case Finished(value, started, ended):
             return {"state": "finished", "value": plain(value), "seconds": ended - started}

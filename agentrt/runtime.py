@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack, aclosing
 from dataclasses import asdict, replace
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, NamedTuple, Self, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeAlias, cast, overload
 
 import anyio
 from anyio.abc import TaskGroup
@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
 
     from agentrt.serving import Capabilities, ProgressSink, ServerSettings
+    from agentrt.workflows import Workflow, WorkflowEnded, WorkflowResult
+    from agentrt.workflows.steps.stage import Stage
     from planner import PlanForm
 
 # Settings that a run keeps, so that it is resumed and replayed with the same.
@@ -56,7 +58,9 @@ class Answered(NamedTuple):
     answer: Answer
 
 
-Event = PlannerEvent | TaskEvent | Answered
+Event: TypeAlias = "PlannerEvent | TaskEvent | Answered | WorkflowEnded"
+Resumed: TypeAlias = "Answer | WorkflowResult | dict[str, Outcome]"
+"""What a resumed run came to."""
 
 
 class Runtime:
@@ -188,7 +192,61 @@ class Runtime:
             raise UsageError("this runtime has no journal; give it one: Runtime(..., journal='runs.db')")
         return self._journal
 
-    async def run(
+    @overload
+    async def run(self, what: Plan, /, **options: Any) -> dict[str, Outcome]: ...
+
+    @overload
+    async def run(self, what: Workflow | str | Path, /, **inputs: object) -> WorkflowResult: ...
+
+    async def run(self, what: Plan | Workflow | str | Path, /, **inputs: Any) -> dict[str, Outcome] | WorkflowResult:
+        """Runs a workflow, the one in a file, or a plan. Several may run side by side.
+
+        Args:
+            what: a plan is run as by `run_plan`, which takes the other arguments then.
+            inputs: the workflow's.
+
+        Raises:
+            InvalidWorkflow: it cannot be run as written with these tools; the message has every problem's place.
+            InvalidInputs: the inputs do not fit.
+            Parked: calls wait for a person.
+            NotOpen: outside `async with`.
+        """
+        if isinstance(what, Plan):
+            return await self.run_plan(what, **inputs)
+        return await self._run_workflow(what, inputs, _ignore)
+
+    async def stream_run(self, workflow: Workflow | str | Path, /, **inputs: object) -> AsyncGenerator[Event]:
+        """Runs a workflow and yields every event on the way; the last one is `WorkflowEnded`. Else as `run`."""
+        from agentrt.workflows import WorkflowEnded
+
+        async def work(observe: Callable[[Event], None]) -> Event:
+            result = await self._run_workflow(workflow, inputs, observe)
+            return WorkflowEnded(time.monotonic(), result)
+
+        async with aclosing(self._streaming(work)) as events:
+            async for event in events:
+                yield event
+
+    async def stream_resume(self, run_id: str) -> AsyncGenerator[Event]:
+        """Goes on with a run of a workflow or a question and yields every event; the last says what it came to.
+
+        Raises what `resume` raises.
+        """
+        from agentrt.workflows import WorkflowEnded, WorkflowResult
+
+        async def work(observe: Callable[[Event], None]) -> Event:
+            found = await self.resume(run_id, observe)
+            if isinstance(found, WorkflowResult):
+                return WorkflowEnded(time.monotonic(), found)
+            if isinstance(found, dict):
+                raise UsageError(f"run {run_id} is a plan's; `resume` goes on with it")
+            return Answered(time.monotonic(), found)
+
+        async with aclosing(self._streaming(work)) as events:
+            async for event in events:
+                yield event
+
+    async def run_plan(
         self,
         plan: Plan,
         *,
@@ -218,7 +276,7 @@ class Runtime:
             log = RunLog.start(self._journal, kind=kind, title=title, head=kept, run_id=run_id, redactor=self._redactor)
         return await self._run(plan, log, observe)
 
-    async def resume(self, run_id: str, observe: Callable[[Event], None] | None = None) -> Answer | dict[str, Outcome]:
+    async def resume(self, run_id: str, observe: Callable[[Event], None] | None = None) -> Resumed:
         """Goes on with a run: what has ended is not done again.
 
         Args:
@@ -226,7 +284,8 @@ class Runtime:
             observe: receives every event, those told again included.
 
         Returns:
-            A question's answer; of a plan how its tasks ended. Of a run that has finished, what it came to.
+            A question's answer; what a workflow gives; of a plan how its tasks ended. Of a run that has finished,
+            what it came to.
 
         Raises:
             UnknownRun, NotResumable, JournalError: it cannot go on; the message says why.
@@ -234,6 +293,8 @@ class Runtime:
             Exception: what `ask` and `run` raise.
         """
         info = self._info(run_id)
+        if info.kind == "workflow" and "workflow" in info.head:
+            return await self._resume_workflow(info, observe or _ignore)
         if info.status == "finished":
             told = retell(self.journal, info.id, self.tools)
             return self._recorded_answer(info, told) if info.kind == "ask" else told.outcomes
@@ -286,13 +347,16 @@ class Runtime:
 
         Leaving the loop early and closing the generator cancels the question. Raises what `ask` raises.
         """
-        async with aclosing(self._streaming(lambda observe: self._answer(question, observe))) as events:
+
+        async def work(observe: Callable[[Event], None]) -> Event:
+            answer = await self._answer(question, observe)
+            return Answered(time.monotonic(), answer)
+
+        async with aclosing(self._streaming(work)) as events:
             async for event in events:
                 yield event
 
-    async def _streaming(
-        self, answering: Callable[[Callable[[Event], None]], Awaitable[Answer]]
-    ) -> AsyncGenerator[Event]:
+    async def _streaming(self, working: Callable[[Callable[[Event], None]], Awaitable[Event]]) -> AsyncGenerator[Event]:
         if self._group is None:
             raise NotOpen
         # Unbounded in principle; in fact bounded by max_tasks, max_plan_tokens and max_replans.
@@ -304,8 +368,7 @@ class Runtime:
             nonlocal failure
             with scope, sender:
                 try:
-                    answer = await answering(sender.send_nowait)
-                    sender.send_nowait(Answered(time.monotonic(), answer))
+                    sender.send_nowait(await working(sender.send_nowait))
                 except Exception as error:  # handed to whoever reads the stream
                     failure = error
 
@@ -411,6 +474,38 @@ class Runtime:
             return await executor.run(plan)
         with log.closing():
             return await executor.run(plan)
+
+    def _stage(self, observe: Callable[[Event], None], log: RunLog | None = None) -> Stage:
+        from agentrt.workflows.no_model import NoModel
+        from agentrt.workflows.steps.stage import Stage
+
+        if self._group is None:
+            raise NotOpen
+        setting = self._setting(observe, self._model or NoModel())
+        return Stage(replace(setting, means=self._means(log, self._account(log))), self.way)
+
+    async def _run_workflow(
+        self, workflow: Workflow | str | Path, inputs: Mapping[str, object], observe: Callable[[Event], None]
+    ) -> WorkflowResult:
+        from agentrt.workflows.running import run_workflow
+
+        def start(
+            title: str, head: Mapping[str, object], limits: Budget | None
+        ) -> tuple[RunLog | None, Account | None]:
+            budget = self.budget or limits
+            if self._journal is None:
+                return None, None if budget is None else Account(budget)
+            kept = {**head, "budget": None if budget is None else budget.to_json()}
+            log = RunLog.start(self._journal, kind="workflow", title=title, head=kept, redactor=self._redactor)
+            return log, self._account(log)
+
+        return await run_workflow(workflow, inputs, self._stage(observe), start)
+
+    async def _resume_workflow(self, info: RunInfo, observe: Callable[[Event], None]) -> WorkflowResult:
+        from agentrt.workflows.running import resume_workflow
+
+        log = RunLog.resume(self.journal, info.id, redactor=self._redactor)
+        return await resume_workflow(self._stage(observe, log), log)
 
     def _account(self, log: RunLog | None) -> Account | None:
         if log is None:

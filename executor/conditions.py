@@ -75,26 +75,38 @@ Condition = Compare | Truth | Not | All | AnyOf
 def holds(condition: Condition, results: Mapping[str, object]) -> bool:
     """Whether `condition` holds for `results` (task id to value).
 
+    A part that a result does not have is null: a condition is where one asks whether it is there.
+
     Raises:
-        LookupError: a reference into a result that has no such part.
+        KeyError: a reference to a task that is not in `results`.
         TypeError: values that cannot be compared, such as a text with a number.
     """
     match condition:
         case Compare(left, op, right):
-            mine, other = resolve(left, results), resolve(right, results)
+            mine, other = _value(left, results), _value(right, results)
             try:
                 return bool(_OPERATORS[op](mine, other))
             except TypeError as error:
                 kinds = f"{type(mine).__name__} {op} {type(other).__name__}"
                 raise TypeError(f"the condition compares {kinds}, which cannot be compared") from error
         case Truth(value):
-            return bool(resolve(value, results))
+            return bool(_value(value, results))
         case Not(inner):
             return not holds(inner, results)
         case All(conditions):
             return all(holds(inner, results) for inner in conditions)
         case AnyOf(conditions):
             return any(holds(inner, results) for inner in conditions)
+
+
+def _value(operand: object, results: Mapping[str, object]) -> object:
+    if isinstance(operand, Ref) and operand.path:
+        whole = results[operand.task]
+        try:
+            return operand.follow(whole)
+        except LookupError:
+            return None
+    return resolve(operand, results)
 
 
 def condition_references(condition: Condition) -> Iterator[tuple[Ref, bool]]:

@@ -7,12 +7,13 @@ from typing import Annotated
 
 import typer
 
-from agentrt.cli import kg, model, optima, runs
+from agentrt.cli import kg, model, optima, runs, workflow
 from agentrt.cli.ask import ask
 from agentrt.cli.doctor import doctor
 from agentrt.cli.failures import exit_code, explain
 from agentrt.cli.plan import plan
 from agentrt.cli.repl import repl
+from agentrt.cli.run import run
 from agentrt.cli.talk import talk
 from agentrt.cli.trace import trace
 
@@ -34,6 +35,8 @@ def options(
 
 app.command()(ask)
 app.command()(plan)
+app.command()(run)
+app.add_typer(workflow.app, name="workflow")
 app.command()(trace)
 app.command()(repl)
 app.add_typer(model.app, name="model")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -120,7 +120,15 @@ def resume(
     from rich.console import Console
 
     from agentrt.trace import show_answer
+    from executor.journal import find_run
 
+    with opened(journal) as book:
+        of_workflow = "workflow" in find_run(book, run).head
+    if of_workflow:
+        from agentrt.cli.run import ended, resume_run
+
+        ended(anyio.run(resume_run, run, load(tools), model, journal), as_json=as_json)
+        return
     found = anyio.run(_resume, run, model, tools, journal_file(journal))
     if isinstance(found, dict):
         print_json({name: _outcome(end) for name, end in found.items()})
@@ -143,7 +151,8 @@ async def _resume(run: str, model: str | None, tools: list[str] | None, journal:
         chosen = (model or DEFAULT_MODEL) if needs_model else None
         async with Runtime(chosen, load(tools), journal=journal, progress=bar) as rt:
             bar.stop()
-            return await rt.resume(info.id)
+            found = await rt.resume(info.id)
+            return cast("Answer | dict[str, Any]", found)  # workflows go their own way
 
 
 @app.command()

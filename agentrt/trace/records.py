@@ -31,6 +31,9 @@ def record(event: NamedTuple) -> dict[str, Any]:
         answered = cast("Any", event)
         answer: Answer = answered.answer
         return {"event": "Answered", "time": answered.time, "answer": answer.to_json()}
+    if type(event).__name__ == "WorkflowEnded":
+        ended = cast("Any", event)
+        return {"event": "WorkflowEnded", "time": ended.time, "result": ended.result.to_json()}
     return to_json(event)
 
 

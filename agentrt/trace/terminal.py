@@ -37,13 +37,14 @@ class TerminalView:
 
     Args:
         console: where to write; by default stderr, so that stdout stays free for results.
+        status: what is said to go on until an event says more.
     """
 
-    def __init__(self, console: Console | None = None) -> None:
+    def __init__(self, console: Console | None = None, *, status: str = "thinking of a plan") -> None:
         self.console = console or Console(stderr=True)
         self._timeline = Timeline()
         self._writing = ""
-        self._status = "thinking of a plan"
+        self._status = status
         self._origin: float | None = None
         self._live: Live | None = None
 

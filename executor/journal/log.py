@@ -51,6 +51,7 @@ class RunLog:
 
     Attributes:
         past: what had happened when the log was opened.
+        redactor: keeps secrets out, also of logs that are started beside this one.
     """
 
     def __init__(
@@ -65,7 +66,8 @@ class RunLog:
         self.journal = journal
         self.info = info
         self.past = past
-        self.clean = (redactor or Redactor()).clean
+        self.redactor = redactor or Redactor()
+        self.clean = self.redactor.clean
         self._max_value = max_value
         self._seq = past.records
         self._buffer: list[Record] = []
