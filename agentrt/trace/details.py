@@ -68,7 +68,8 @@ def seconds(value: float) -> str:
         return f"{value * 1_000:.{1 if value < 0.01 else 0}f} ms"
     if value < 100:
         return f"{value:.2f} s"
-    return f"{value // 60:.0f} min {value % 60:.0f} s"
+    whole = round(value)
+    return f"{whole // 60}:{whole % 60:02} min"
 
 
 def tokens(usage: Mapping[str, int]) -> str:

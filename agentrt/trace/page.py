@@ -23,6 +23,8 @@ from agentrt.trace.svg import MARKS, axis, bar, graph
 _ASSETS = Path(__file__).parent / "assets"
 _LONGEST_TEXT = 4_000
 _MOST_EVIDENCE = 50
+# More pieces of it would push the graph out of sight.
+_FEW = 3
 # What of a piece of evidence is shown, and how much of it.
 _EVIDENCE = (("task", 200), ("title", 200), ("text", 600))
 
@@ -67,7 +69,7 @@ def run_page(trace: RunTrace) -> str:
 <button id="smaller" type="button" aria-label="Smaller">−</button>\
 <button id="larger" type="button" aria-label="Larger">+</button><button id="fit" type="button">Fit</button>\
 <button id="full" type="button">1:1</button></div></div>
-<div id="canvas" tabindex="-1">{graph(trace, critical)}</div>
+<div id="canvas" tabindex="-1">{graph(trace, path)}</div>
 <p class="legend">{_legend()}</p>
 </section>
 <div class="columns">
@@ -138,13 +140,14 @@ def _answer(trace: RunTrace) -> str:
         parts.append(f'<p class="early">The search ended early ({escape(ending)}): this is the best it could say.</p>')
     evidence: list[dict[str, Any]] = trace.answer.get("evidence") or []
     if evidence:
-        parts.append('<h3>Evidence</h3><ol class="evidence">')
+        few = " open" if len(evidence) <= _FEW else ""
+        parts.append(f'<details{few}><summary>Evidence ({len(evidence):,})</summary><ol class="evidence">')
         for item in evidence[:_MOST_EVIDENCE]:
             task, title, said = (_text(str(item.get(name, "")), limit) for name, limit in _EVIDENCE)
             source = f' <span class="source">{_text(str(item["source"]), 300)}</span>' if item.get("source") else ""
             link = f'<button type="button" class="link" data-key="{task}">{title}</button>'
             parts.append(f"<li>{link}{source}<blockquote>{said}</blockquote></li>")
-        parts.append("</ol>")
+        parts.append("</ol></details>")
     return "".join([*parts, "</section>"])
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterator
 from html import escape
+from itertools import pairwise
 
+from agentrt.trace.critical import Step
 from agentrt.trace.details import arguments_line, seconds
 from agentrt.trace.layout import layout
 from agentrt.trace.recorded import Phase, RunTrace, TaskTrace
@@ -17,8 +19,10 @@ _SMALL_FROM = 120
 _BARS = 1_000
 
 
-def graph(trace: RunTrace, critical: set[str]) -> str:
+def graph(trace: RunTrace, path: list[Step]) -> str:
     """The plan as an SVG element. A node is a button that carries its task's number in `data-i`."""
+    critical = {step.key for step in path}
+    thick = {(before.key, after.key) for before, after in pairwise(path)}
     small = len(trace.tasks) > _SMALL_FROM
     width, height, right, below = (92, 22, 30, 6) if small else (196, 42, 48, 12)
     spots = layout({name: task.needs for name, task in trace.tasks.items()})
@@ -34,7 +38,7 @@ def graph(trace: RunTrace, critical: set[str]) -> str:
         (x1, y1), (x2, y2) = at[need], at[name]
         x1, y1, y2 = x1 + width, y1 + height / 2, y2 + height / 2
         bend = max(14.0, min((x2 - x1) / 2, 60.0))
-        marked = " crit" if need in critical and name in critical else ""
+        marked = " crit" if (need, name) in thick else ""
         parts.append(
             f'<path class="e{"" if whole else " weak"}{marked}" data-a="{numbers[need]}" data-b="{numbers[name]}" '
             f'd="M{x1:.0f} {y1:.1f}C{x1 + bend:.0f} {y1:.1f} {x2 - bend:.0f} {y2:.1f} {x2:.0f} {y2:.1f}"/>'

@@ -1,0 +1,154 @@
+"""What the journal costs, how soon a resumed run goes on, and what order and single flight gain.
+
+Each figure is the median of its rounds; the journal is a SQLite file on the machine's temporary disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import random
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import median
+from unittest.mock import patch
+
+from benchmarks.executor_graphs import Work, layered
+from benchmarks.executor_runners import plan_of
+from benchmarks.report import Report, options_of, parser
+from executor import Executor, Ref, Task, Tool
+from executor.cache import ResultCache
+from executor.journal import RunLog, SqliteJournal
+from executor.priority import Priorities
+
+
+async def journal_cost(count: int, folder: Path) -> tuple[float, float, int]:
+    """Seconds of a run without a journal and with one, and the journal's bytes."""
+    graph = layered(count, 2 * count, 100)
+    took: list[float] = []
+    tasks = plan_of(Work(graph))
+    with SqliteJournal(folder / "runs.db") as journal:
+        for journaled in (False, True):
+            work = Work(graph)
+            executor = Executor([Tool(name="work", function=work.call, effect="pure")])
+            gc.collect()
+            began = time.perf_counter()
+            if journaled:
+                log = RunLog.start(journal)
+                await executor.run(tasks, log=log)
+                log.end("finished")
+            else:
+                await executor.run(tasks)
+            took.append(time.perf_counter() - began)
+            work.verify()
+    return took[0], took[1], sum(file.stat().st_size for file in folder.iterdir())
+
+
+async def resume_time(count: int, folder: Path) -> float:
+    """Seconds from opening the journal to the first new call of a run that was broken off at nine tenths."""
+    first: list[float] = []
+    broken = True
+
+    async def work(node: int, inputs: Sequence[int]) -> int:
+        if node >= count * 9 // 10:
+            if broken:
+                raise KeyboardInterrupt
+            first.append(time.perf_counter())
+        return node
+
+    tool = Tool(name="work", function=work, effect="pure")
+    tasks = plan_of(Work(layered(count, 2 * count, 100)))
+    journal = SqliteJournal(folder / "runs.db")
+    log = RunLog.start(journal, run_id="r")
+    try:
+        await Executor([tool]).run(tasks, log=log)
+    except BaseException:  # the interrupt stands for the end of the process
+        log.settle()
+    journal.close()
+    broken = False
+    began = time.perf_counter()
+    with SqliteJournal(folder / "runs.db") as journal:
+        log = RunLog.resume(journal, "r")
+        outcomes = await Executor([tool]).run(log.past.plan(), log=log)
+        assert len(outcomes) == count
+    return first[0] - began
+
+
+async def makespan(seed: int, *, by_priority: bool) -> float:
+    """Seconds of a random layered DAG of sleeps on four places."""
+    draw = random.Random(seed)
+    seconds = [0.004 * draw.lognormvariate(0, 1) for _ in range(120)]
+    tasks: list[Task] = []
+    for node in range(120):
+        # Few tasks of a layer are needed by the next one: whoever takes those last waits for them in the end.
+        needs = [draw.randrange(node // 12 * 12 - 12, node // 12 * 12 - 9)] if node >= 12 else []
+        tasks.append(Task(str(node), "work", {"node": node, "inputs": [Ref(str(need)) for need in needs]}))
+    draw.shuffle(tasks)
+
+    async def work(node: int, inputs: Sequence[int]) -> int:
+        await asyncio.sleep(seconds[node])
+        return node
+
+    executor = Executor([Tool(name="work", function=work, effect="pure")], concurrency=4)
+    began = time.perf_counter()
+    if by_priority:
+        await executor.run(tasks)
+    else:
+        with patch.object(Priorities, "of", return_value=0.0):
+            await executor.run(tasks)
+    return time.perf_counter() - began
+
+
+async def calls_made(tasks: int, different: int) -> int:
+    """Calls that are made for so many tasks of which only a few differ."""
+    made = 0
+
+    async def look(x: int) -> int:
+        nonlocal made
+        made += 1
+        await asyncio.sleep(0.001)
+        return x
+
+    executor = Executor([Tool(name="look", function=look, effect="pure")], cache=ResultCache())
+    await executor.run([Task(str(n), "look", {"x": n % different}) for n in range(tasks)])
+    return made
+
+
+def main() -> int:
+    """Measures and reports."""
+    options = options_of(parser(__doc__).parse_args())
+    report = Report("executor_durable", ("anyio",), options.quick)
+    rounds = 3 if options.quick else 7
+    costs: dict[int, float] = {}
+    sizes: dict[int, int] = {}
+    for count in (10_000, 20_000):
+        rows = []
+        for _ in range(rounds):
+            with tempfile.TemporaryDirectory() as folder:
+                rows.append(asyncio.run(journal_cost(count, Path(folder))))
+        costs[count] = median((on - off) / count * 1e6 for off, on, _ in rows)
+        sizes[count] = int(median(size for _, _, size in rows))
+    report.add("journal: time a task, 10,000 tasks, nothing once", costs[10_000], unit="us", target=25.0)
+    report.add("journal: time a task, 20,000 tasks", costs[20_000], unit="us", target=25.0)
+    report.add("journal: bytes, 20,000 tasks / 10,000", sizes[20_000] / sizes[10_000], unit="x", target=2.2)
+    resumes: list[float] = []
+    for _ in range(rounds):
+        with tempfile.TemporaryDirectory() as folder:
+            resumes.append(asyncio.run(resume_time(10_000, Path(folder))))
+    report.add("resume of 10,000 tasks: to the first new call", median(resumes), unit="s", target=1.0)
+    ratios = [
+        asyncio.run(makespan(seed, by_priority=False)) / asyncio.run(makespan(seed, by_priority=True))
+        for seed in range(rounds * 3)
+    ]
+    report.add("layered DAGs on 4 places: FIFO / longest path first", median(ratios), unit="x")
+    report.add("1,000 tasks, 50 different: calls made", asyncio.run(calls_made(1_000, 50)), target=50)
+    report.note("FIFO is the same executor with all priorities equal.")
+    report.note("LangGraph with its SQLite checkpointer and DBOS were not measured.")
+    return report.finish(options)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
