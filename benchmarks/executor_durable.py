@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import random
+import subprocess
 import sys
 import tempfile
 import time
@@ -24,9 +26,11 @@ from executor.cache import ResultCache
 from executor.journal import RunLog, SqliteJournal
 from executor.priority import Priorities
 
+_RESUMED = 10_000
 
-async def journal_cost(count: int, folder: Path) -> tuple[float, float, int]:
-    """Seconds of a run without a journal and with one, and the journal's bytes."""
+
+async def journal_cost(count: int, folder: Path) -> tuple[float, float]:
+    """Seconds of a run without a journal and with one."""
     graph = layered(count, 2 * count, 100)
     took: list[float] = []
     tasks = plan_of(Work(graph))
@@ -44,37 +48,38 @@ async def journal_cost(count: int, folder: Path) -> tuple[float, float, int]:
                 await executor.run(tasks)
             took.append(time.perf_counter() - began)
             work.verify()
-    return took[0], took[1], sum(file.stat().st_size for file in folder.iterdir())
+    return took[0], took[1]
+
+
+def interrupted_run(count: int, folder: Path) -> None:
+    """Runs `count` tasks with a journal until the process ends by itself at nine tenths, as if it had been killed."""
+
+    async def work(node: int, inputs: Sequence[int]) -> int:
+        if node >= count * 9 // 10:
+            await asyncio.sleep(0.5)  # what has been done is written down by then
+            os._exit(9)
+        return node
+
+    journal = SqliteJournal(folder / "runs.db")
+    log = RunLog.start(journal, run_id="r")
+    tasks = plan_of(Work(layered(count, 2 * count, 100)))
+    asyncio.run(Executor([Tool(name="work", function=work, effect="pure")]).run(tasks, log=log))
 
 
 async def resume_time(count: int, folder: Path) -> float:
     """Seconds from opening the journal to the first new call of a run that was broken off at nine tenths."""
-    first: list[float] = []
-    broken = True
+    began, first = time.perf_counter(), 0.0
 
     async def work(node: int, inputs: Sequence[int]) -> int:
-        if node >= count * 9 // 10:
-            if broken:
-                raise KeyboardInterrupt
-            first.append(time.perf_counter())
+        nonlocal first
+        first = first or time.perf_counter()
         return node
 
-    tool = Tool(name="work", function=work, effect="pure")
-    tasks = plan_of(Work(layered(count, 2 * count, 100)))
-    journal = SqliteJournal(folder / "runs.db")
-    log = RunLog.start(journal, run_id="r")
-    try:
-        await Executor([tool]).run(tasks, log=log)
-    except BaseException:  # the interrupt stands for the end of the process
-        log.settle()
-    journal.close()
-    broken = False
-    began = time.perf_counter()
     with SqliteJournal(folder / "runs.db") as journal:
         log = RunLog.resume(journal, "r")
-        outcomes = await Executor([tool]).run(log.past.plan(), log=log)
+        outcomes = await Executor([Tool(name="work", function=work, effect="pure")]).run(log.past.plan(), log=log)
         assert len(outcomes) == count
-    return first[0] - began
+    return first - began
 
 
 async def makespan(seed: int, *, by_priority: bool) -> float:
@@ -119,25 +124,34 @@ async def calls_made(tasks: int, different: int) -> int:
 
 def main() -> int:
     """Measures and reports."""
-    options = options_of(parser(__doc__).parse_args())
+    command = parser(__doc__)
+    command.add_argument("--interrupted", type=Path, metavar="FOLDER", help="only break off a run with a journal there")
+    parsed = command.parse_args()
+    if parsed.interrupted:
+        interrupted_run(_RESUMED, parsed.interrupted)
+    options = options_of(parsed)
     report = Report("executor_durable", ("anyio",), options.quick)
     rounds = 3 if options.quick else 7
     costs: dict[int, float] = {}
     sizes: dict[int, int] = {}
     for count in (10_000, 20_000):
-        rows = []
+        rows: list[tuple[float, float]] = []
+        bytes_written: list[int] = []
         for _ in range(rounds):
             with tempfile.TemporaryDirectory() as folder:
                 rows.append(asyncio.run(journal_cost(count, Path(folder))))
-        costs[count] = median((on - off) / count * 1e6 for off, on, _ in rows)
-        sizes[count] = int(median(size for _, _, size in rows))
+                bytes_written.append(sum(file.stat().st_size for file in Path(folder).iterdir()))
+        costs[count] = median((on - off) / count * 1e6 for off, on in rows)
+        sizes[count] = int(median(bytes_written))
     report.add("journal: time a task, 10,000 tasks, nothing once", costs[10_000], unit="us", target=25.0)
     report.add("journal: time a task, 20,000 tasks", costs[20_000], unit="us", target=25.0)
     report.add("journal: bytes, 20,000 tasks / 10,000", sizes[20_000] / sizes[10_000], unit="x", target=2.2)
     resumes: list[float] = []
     for _ in range(rounds):
         with tempfile.TemporaryDirectory() as folder:
-            resumes.append(asyncio.run(resume_time(10_000, Path(folder))))
+            breaking = [sys.executable, "-m", "benchmarks.executor_durable", "--interrupted", folder]
+            assert subprocess.run(breaking, check=False).returncode == 9
+            resumes.append(asyncio.run(resume_time(_RESUMED, Path(folder))))
     report.add("resume of 10,000 tasks: to the first new call", median(resumes), unit="s", target=1.0)
     ratios = [
         asyncio.run(makespan(seed, by_priority=False)) / asyncio.run(makespan(seed, by_priority=True))
