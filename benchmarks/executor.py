@@ -27,8 +27,8 @@ Times = dict[str, list[float]]
 
 # A peer that takes longer than this a run (seconds) is timed once: it is orders of magnitude away.
 _TOO_SLOW = 4.0
-# A runner that is faster than this (seconds) runs once untimed before each timed run: whoever came before it has
-# filled the processor's caches with its own.
+# A runner that is faster than this (seconds) runs once untimed before each timed run: whoever came before it, and the
+# garbage collector, have filled the processor's caches with their own.
 _WARMED = 0.5
 
 
@@ -39,11 +39,11 @@ async def take_turns(graph: Graph, runners: Mapping[str, Prepare], rounds: int) 
         for name, prepare in runners.items():
             if times[name] and times[name][0] > _TOO_SLOW:
                 continue
-            if times[name] and times[name][0] < _WARMED:
-                await prepare(Work(graph))()
             work = Work(graph)
             run = prepare(work)
             gc.collect()
+            if times[name] and times[name][0] < _WARMED:
+                await prepare(Work(graph))()
             began = time.perf_counter()
             await run()
             took = time.perf_counter() - began
