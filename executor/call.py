@@ -72,7 +72,8 @@ def as_call_error(error: BaseException, tool: str, task: str) -> ExecutorError:
     """`error` as one that says which task and tool it came from; ours about this very task already do."""
     if isinstance(error, CallError | PlanError) and error.task == task:
         return error
-    failed = ToolFailed(f"task {task}: {tool} raised {type(error).__name__}: {error}", task=task)
+    kind = type(error).__name__
+    failed = ToolFailed(f"task {task}: {tool} raised {kind}: {error}", task=task, kind=kind)
     failed.__cause__ = error
     return failed
 

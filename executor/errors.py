@@ -107,7 +107,14 @@ class PathError(CallError):
 
 
 class ToolFailed(CallError):
-    """The tool raised. The tool's own exception is `__cause__`."""
+    """The tool raised. The tool's own exception is `__cause__`, and `kind` its class's name.
+
+    Of a call that failed in an earlier process only `kind` is left.
+    """
+
+    def __init__(self, message: str, *, task: str, kind: str) -> None:
+        super().__init__(message, task=task)
+        self.kind = kind
 
 
 class ToolTimeout(CallError):

@@ -44,11 +44,12 @@ class TaskFinished(NamedTuple):
 
 
 class TaskFailed(NamedTuple):
-    """A task ended without a value."""
+    """A task ended without a value. `type` names the class of the tool's exception."""
 
     time: float
     id: str
     error: str
+    type: str = ""
 
 
 class TaskSkipped(NamedTuple):

@@ -27,8 +27,8 @@ class Failed(NamedTuple):
     @property
     def value(self) -> dict[str, str]:
         """The error as data."""
-        error = self.error.__cause__ if isinstance(self.error, ToolFailed) else self.error
-        return {"error": str(self.error), "type": type(error).__name__}
+        kind = self.error.kind if isinstance(self.error, ToolFailed) else type(self.error).__name__
+        return {"error": str(self.error), "type": kind}
 
 
 class Skipped(NamedTuple):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from executor.errors import ToolFailed
 from executor.events import TaskAdded, TaskEvent, TaskFailed, TaskFinished, TaskSkipped
 from executor.journal import NotResumable, PastTask, RunLog, ValueNotKept
+from executor.journal.past import kept_failure
 from executor.outcomes import Finished
 from executor.plan import Task
 from executor.tool import Toolset
@@ -54,7 +55,8 @@ class Recall:
             return Finished(value, past.started, past.ended)
         if past.state == "failed":
             self.known.add(task.id)
-            return ToolFailed(self._log.error(past.data), task=task.id)
+            message, kind = kept_failure(past.data)
+            return ToolFailed(message, task=task.id, kind=kind)
         if past.state == "started" and past.intent:
             self._doubts[task.id] = "The call had begun when the process ended, and nobody knows whether it happened."
         return None

@@ -281,7 +281,7 @@ class Running:
         policy = task.on_error or (tool.on_error if tool is not None else "skip")
         outcome = Failed(reason, started, ended, handled=policy == "continue")
         self.outcomes[task.id] = outcome
-        self.observe(TaskFailed(ended, task.id, str(reason)))
+        self.observe(TaskFailed(ended, task.id, str(reason), outcome.value["type"]))
         if policy == "continue":
             self.values[task.id] = outcome.value
             self.ready.extend(self.schedule.tasks[name] for name in self.schedule.finish(task.id))

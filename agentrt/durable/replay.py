@@ -10,7 +10,7 @@ from agentrt.durable.errors import Diverged
 from agentrt.durable.tape import PLANNER_EVENTS, events_in, said, same
 from executor import Account, Executor, Failed, Finished, Outcome, Skipped, Task, TaskEvent, ToolFailed, Toolset
 from executor.journal import Journal, Past, PastTask, RunLog
-from executor.journal.past import kept_value
+from executor.journal.past import kept_failure, kept_value
 from planner.events import JoinStarted, PlannerEvent
 
 
@@ -143,8 +143,8 @@ def _outcome(name: str, past: PastTask, journal: Journal, tools: Toolset | None)
         task = past.task
         tool = None if tools is None else tools.get(task.call)
         handled = (task.on_error or (tool.on_error if tool else "skip")) == "continue"
-        text = str(json.loads(past.data or "{}").get("error", "it failed"))
-        return Failed(ToolFailed(text, task=name), past.started, past.ended, handled)
+        text, kind = kept_failure(past.data)
+        return Failed(ToolFailed(text, task=name, kind=kind), past.started, past.ended, handled)
     return Skipped(str(json.loads(past.data or "{}").get("because", name)))
 
 

@@ -19,6 +19,7 @@ from executor.events import (
     TaskStarted,
 )
 from executor.journal import Record, RunLog, decode, read_task
+from executor.journal.past import kept_failure
 from planner import events as planner_events
 from planner.events import PlannerEvent, Usage
 
@@ -122,5 +123,5 @@ def _event(record: Record, value_of: Callable[[str | None, str], object]) -> Nam
     if kind == "TaskFinished":
         return TaskFinished(time, task, value_of(data, f"task {task}"))
     if kind == "TaskFailed":
-        return TaskFailed(time, task, str(json.loads(data or "{}")["error"]))
+        return TaskFailed(time, task, *kept_failure(data))
     return None

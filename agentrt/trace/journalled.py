@@ -15,7 +15,7 @@ from agentrt.trace.errors import TraceError
 from agentrt.trace.recorded import RunTrace, run_trace
 from executor import Finished, Plan
 from executor.journal import Journal, JournalError, Record, RunInfo, ValueNotKept, decode
-from executor.journal.past import kept_value
+from executor.journal.past import kept_failure, kept_value
 
 # Told from the planner's side; what it told before a rewind does not count.
 _PLANNER = frozenset(
@@ -97,7 +97,8 @@ def _event(record: Record, now: float, journal: Journal) -> Mapping[str, Any] | 
         case "TaskFinished":
             return {**start, "value": _value(record, journal)}
         case "TaskFailed":
-            return {**start, "error": _said(record).get("error", "it failed")}
+            error, kind = kept_failure(record.data)
+            return {**start, "error": error, "type": kind}
         case kind if kind in _PLANNER or kind in _OTHER:
             said = _said(record)
             return {**start, **said, "time": now, "id": record.task if record.task is not None else said.get("id")}

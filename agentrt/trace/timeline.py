@@ -59,7 +59,7 @@ class Timeline:
                 row.attempts, row.note = attempt + 1, f"again in {wait:.1f} s: {error}"
             case TaskFinished(time, name, value):
                 self._end(name, "finished", time, one_line(as_text(value)))
-            case TaskFailed(time, name, error):
+            case TaskFailed(time, name, error, _):
                 self._end(name, "failed", time, one_line(error))
             case TaskSkipped(_, name, because):
                 row = self.rows[name]

@@ -137,7 +137,7 @@ class RunLog:
         elif kind is TaskAdded:
             task, data = event[1].id, self.clean(write_task(event[1]))
         elif kind is TaskFailed:
-            task, data = event[1], self.clean(encode({"error": event[2]}))
+            task, data = event[1], self.clean(encode({"error": event[2], "type": event[3]}))
         else:
             fields = event._asdict()
             time_of = fields.pop("time")
@@ -157,10 +157,6 @@ class RunLog:
     def value(self, data: str | None, where: str) -> object:
         """The result in a `TaskFinished` record. Raises ValueNotKept, CorruptJournal."""
         return kept_value(self.journal, data, where)
-
-    def error(self, data: str | None) -> str:
-        """The message in a `TaskFailed` record."""
-        return str(json.loads(data or "{}").get("error", "it failed"))
 
     def past_records(self) -> list[Record]:
         """The records that were there when the log was opened."""

@@ -143,6 +143,12 @@ class Past:
         self.notes.setdefault(record.kind, []).append(record)
 
 
+def kept_failure(data: str | None) -> tuple[str, str]:
+    """Message and kind of the error in a `TaskFailed` record."""
+    said: dict[str, object] = json.loads(data or "{}")
+    return str(said.get("error", "it failed")), str(said.get("type", ""))
+
+
 def kept_value(journal: Journal, data: str | None, where: str) -> object:
     """The value in a `TaskFinished` record's data.
 
