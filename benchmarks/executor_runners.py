@@ -121,6 +121,12 @@ class _State(TypedDict):
 
 def langgraph(work: Work) -> Run:
     """LangGraph: a `StateGraph` with a node a node."""
+    compiled = langgraph_of(work).compile()
+    return lambda: compiled.ainvoke({"values": {}}, {"recursion_limit": len(work.graph.needs) + 2})
+
+
+def langgraph_of(work: Work) -> Any:
+    """The graph as a `StateGraph` that has not been compiled."""
     from langgraph.graph import END, START, StateGraph
 
     graph: Any = StateGraph(_State)
@@ -138,8 +144,7 @@ def langgraph(work: Work) -> Run:
         graph.add_edge([str(need) for need in needs] if needs else START, str(node))
         if node not in needed:
             graph.add_edge(str(node), END)
-    compiled = graph.compile()
-    return lambda: compiled.ainvoke({"values": {}}, {"recursion_limit": len(work.graph.needs) + 2})
+    return graph
 
 
 def llama_index(work: Work) -> Run:
