@@ -24,7 +24,7 @@ from benchmarks.executor_runners import plan_of
 from benchmarks.report import Report, options_of, parser
 from executor import Executor, Ref, Task, Tool
 from executor.cache import ResultCache
-from executor.journal import RunLog, SqliteJournal
+from executor.journal import MemoryJournal, RunLog, SqliteJournal
 from executor.priority import Priorities
 
 _RESUMED = 10_000
@@ -109,28 +109,41 @@ async def beside(count: int, rounds: int) -> dict[str, float]:
     return {name: median(seconds) / count * 1e6 for name, seconds in took.items()}
 
 
-async def makespan(seed: int, *, by_priority: bool) -> float:
-    """Seconds of a random layered DAG of sleeps on four places."""
+# Mean seconds of a call of the three tools that the DAGs of `makespan` are made of.
+_TOOLS = {"short": 0.001, "middle": 0.004, "long": 0.016}
+
+
+async def makespan(seed: int, order: str) -> float:
+    """Seconds of a random DAG of eight layers of 16 sleeps on eight places; each task needs one of the layer before.
+
+    Args:
+        seed: of the DAG and its durations.
+        order: `fifo`, `tasks` (longest path in tasks), or `learnt` (longest path in seconds that the journal learnt).
+    """
     draw = random.Random(seed)
-    seconds = [0.004 * draw.lognormvariate(0, 1) for _ in range(120)]
     tasks: list[Task] = []
-    for node in range(120):
-        # Few tasks of a layer are needed by the next one: whoever takes those last waits for them in the end.
-        needs = [draw.randrange(node // 12 * 12 - 12, node // 12 * 12 - 9)] if node >= 12 else []
-        tasks.append(Task(str(node), "work", {"node": node, "inputs": [Ref(str(need)) for need in needs]}))
-    draw.shuffle(tasks)
+    seconds: list[float] = []
+    for node in range(128):
+        tool = draw.choice([*_TOOLS])
+        seconds.append(_TOOLS[tool] * draw.lognormvariate(0, 0.3))
+        needs = [Ref(str(draw.randrange(node // 16 * 16 - 16, node // 16 * 16)))] if node >= 16 else []
+        tasks.append(Task(str(node), tool, {"node": node, "inputs": needs}))
 
     async def work(node: int, inputs: Sequence[int]) -> int:
         await asyncio.sleep(seconds[node])
         return node
 
-    executor = Executor([Tool(name="work", function=work, effect="pure")], concurrency=4)
+    executor = Executor([Tool(name=name, function=work, effect="pure") for name in _TOOLS], concurrency=8)
+    journal = MemoryJournal()
+    if order == "learnt":
+        journal.learn({name: (1, mean) for name, mean in _TOOLS.items()})
+    log = RunLog.start(journal)
     began = time.perf_counter()
-    if by_priority:
-        await executor.run(tasks)
-    else:
+    if order == "fifo":
         with patch.object(Priorities, "of", return_value=0.0):
-            await executor.run(tasks)
+            await executor.run(tasks, log=log)
+    else:
+        await executor.run(tasks, log=log)
     return time.perf_counter() - began
 
 
@@ -180,11 +193,11 @@ def main() -> int:
             assert subprocess.run(breaking, check=False).returncode == 9
             resumes.append(asyncio.run(resume_time(_RESUMED, Path(folder))))
     report.add("resume of 10,000 tasks: to the first new call", median(resumes), unit="s", target=1.0)
-    ratios = [
-        asyncio.run(makespan(seed, by_priority=False)) / asyncio.run(makespan(seed, by_priority=True))
-        for seed in range(rounds * 3)
-    ]
-    report.add("layered DAGs on 4 places: FIFO / longest path first", median(ratios), unit="x")
+    orders = ("fifo", "tasks", "learnt")
+    spans = [{order: asyncio.run(makespan(seed, order)) for order in orders} for seed in range(rounds * 4)]
+    for order, measure in (("tasks", "in tasks"), ("learnt", "in seconds learnt")):
+        gain = median(span["fifo"] / span[order] for span in spans)
+        report.add(f"layered DAGs on 8 places: FIFO / longest path {measure}", gain, unit="x")
     report.add("1,000 tasks, 50 different: calls made", asyncio.run(calls_made(1_000, 50)), target=50)
     report.note("FIFO is the same executor with all priorities equal.")
     if not options.quick:
