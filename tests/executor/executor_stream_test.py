@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import AsyncIterator, Mapping
+from itertools import count
 from typing import cast
 
 import anyio
@@ -238,6 +240,21 @@ async def test_an_endless_plan_is_refused_at_the_limit_and_closed(limit: int) ->
         await Executor([ECHO], max_tasks=limit).run(stream)
     assert stream.given == limit + 1
     assert stream.closed
+
+
+@pytest.mark.asyncio
+async def test_an_endless_plan_of_large_tasks_takes_less_than_50_mb_at_the_default_limit() -> None:
+    async def lines() -> AsyncIterator[Task]:
+        for number in count(1):
+            yield task(str(number), value=f"{number} " * 2_000)
+
+    tracemalloc.start()
+    try:
+        with anyio.fail_after(30), pytest.raises(TooManyTasks, match=r"more than 1,?000 tasks"):
+            await Executor([ECHO]).run(lines())
+        assert tracemalloc.get_traced_memory()[1] < 50e6
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.asyncio

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from pathlib import Path
 
 import anyio
@@ -244,7 +245,10 @@ async def test_a_spent_budget_still_gives_an_answer_that_says_so(budget: Budget)
 
 
 @pytest.mark.asyncio
-async def test_a_canary_secret_is_nowhere_in_the_journal(tmp_path: Path) -> None:
+async def test_a_canary_secret_is_nowhere_in_the_journal_or_the_log(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
     canary = "canary-5cf1d2-secret"
 
     @tool(effect="pure")
@@ -267,6 +271,7 @@ async def test_a_canary_secret_is_nowhere_in_the_journal(tmp_path: Path) -> None
     assert canary.encode() not in written
     assert b"sk-aaaa" not in written
     assert b"[redacted]" in written
+    assert canary not in caplog.text
 
 
 @pytest.mark.asyncio
