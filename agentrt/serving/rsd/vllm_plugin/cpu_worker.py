@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from vllm.v1.worker.cpu_model_runner import CPUModelRunner
-from vllm.v1.worker.cpu_worker import CPUWorker
-
+from agentrt.serving.cpu_worker import MendedRunner, MendedWorker
 from agentrt.serving.rsd.vllm_plugin import register
 from agentrt.serving.rsd.vllm_plugin.runner import TreeRunner
 
 
-class CPUTreeRunner(TreeRunner, CPUModelRunner):
+class CPUTreeRunner(TreeRunner, MendedRunner):
     """See `TreeRunner`."""
 
 
-class CPUTreeWorker(CPUWorker):
+class CPUTreeWorker(MendedWorker):
     """Named by `--worker-cls`."""
 
     def init_device(self) -> None:
