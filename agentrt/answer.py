@@ -95,7 +95,7 @@ class Answer:
             "evidence": [asdict(item) for item in self.evidence],
             "replans": self.replans,
             "note": self.note,
-            "usage": asdict(self.usage),
+            "usage": self.usage.to_json(),
             "timings": {**asdict(self.timings), "saved": self.timings.saved},
         }
 

@@ -7,8 +7,8 @@ monotonic clock, so that a reader can take both streams as one.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from langchain_core.messages import AIMessage
@@ -23,29 +23,71 @@ class Usage:
         output_tokens: generated tokens. Where a stream was closed before the model said: the pieces received.
         cached_tokens: prompt tokens the server had in its prefix cache; 0 where it does not say.
         model_calls: requests made.
+        drafted_tokens: tokens that a draft proposed; 0 where the server does not say.
+        accepted_tokens: those the model took.
+        first_token_seconds: waits for the first token, summed over the requests of which it is known.
+        timed_calls: how many these are.
     """
 
     input_tokens: int = 0
     output_tokens: int = 0
     cached_tokens: int = 0
     model_calls: int = 0
+    drafted_tokens: int = 0
+    accepted_tokens: int = 0
+    first_token_seconds: float = 0.0
+    timed_calls: int = 0
 
     def __add__(self, other: Usage) -> Usage:
-        return Usage(
-            self.input_tokens + other.input_tokens,
-            self.output_tokens + other.output_tokens,
-            self.cached_tokens + other.cached_tokens,
-            self.model_calls + other.model_calls,
-        )
+        return Usage(*(getattr(self, one.name) + getattr(other, one.name) for one in fields(self)))
+
+    @property
+    def acceptance(self) -> float | None:
+        """Share of drafted tokens that were taken; None where nothing is known of drafts."""
+        return self.accepted_tokens / self.drafted_tokens if self.drafted_tokens else None
+
+    @property
+    def tokens_per_call(self) -> float | None:
+        """Tokens from one pass of the model: every pass gives one, and what it took; None as with `acceptance`."""
+        passes = self.output_tokens - self.accepted_tokens
+        return self.output_tokens / passes if self.drafted_tokens and passes > 0 else None
+
+    @property
+    def first_token(self) -> float | None:
+        """Mean seconds to the first token; None where it is not known."""
+        return self.first_token_seconds / self.timed_calls if self.timed_calls else None
+
+    def to_json(self) -> dict[str, int | float | None]:
+        """Counts and the rates made of them, as JSON data."""
+        return {
+            **asdict(self),
+            "acceptance": self.acceptance,
+            "tokens_per_call": self.tokens_per_call,
+            "first_token": self.first_token,
+        }
 
     @classmethod
     def of(cls, message: AIMessage) -> Usage:
-        """What a model said one of its messages took; zeros where it said nothing."""
+        """What a model said one of its messages took; zeros where it said nothing.
+
+        Drafts and waits have no place in langchain-core's usage: they are read from `served` in the message's
+        `response_metadata`, with `first_token` (seconds), `drafted` and `accepted`, each of which may be missing.
+        """
         said = message.usage_metadata
         if said is None:
             return cls()
         cached = said.get("input_token_details", {}).get("cache_read", 0)
-        return cls(said["input_tokens"], said["output_tokens"], cached)
+        served: dict[str, Any] = message.response_metadata.get("served", {})
+        wait = served.get("first_token")
+        return cls(
+            said["input_tokens"],
+            said["output_tokens"],
+            cached,
+            drafted_tokens=served.get("drafted", 0),
+            accepted_tokens=served.get("accepted", 0),
+            first_token_seconds=wait or 0.0,
+            timed_calls=0 if wait is None else 1,
+        )
 
 
 class PlanStarted(NamedTuple):

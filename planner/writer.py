@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from executor import Task, Tool, Toolset
@@ -243,7 +244,7 @@ class PlanStream(AsyncIterator[Task]):
                         cut = True
                         break
         finally:
-            self.usage += Usage(said.input_tokens, said.output_tokens or pieces, said.cached_tokens, 1)
+            self.usage += replace(said, output_tokens=said.output_tokens or pieces, model_calls=1)
         if cut and not reader.joined and planner.form != "free" and self._given:
             for item in reader.cut():
                 yield item

@@ -8,6 +8,7 @@ import logging
 import os
 import sys
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 from agentrt.serving.errors import MissingPackage
@@ -67,6 +68,8 @@ def vllm_command(folder: Path, served_name: str, settings: ServerSettings) -> Se
     if speculative.config is not None:
         arguments += ["--speculative-config", json.dumps(speculative.config)]
     arguments += speculative.arguments
+    if "--disable-log-stats" not in settings.extra:
+        arguments += _numbers(drafts=speculative.config is not None)
     env = {
         "HF_HUB_OFFLINE": "1",
         "VLLM_NO_USAGE_STATS": "1",
@@ -97,16 +100,31 @@ def _cpu_environment(settings: ServerSettings) -> dict[str, str]:
     }
 
 
+def _numbers(*, drafts: bool) -> list[str]:
+    """Arguments for numbers of each request in its answer, where the installed vLLM has them: see `served_of`."""
+    known = _source("entrypoints/launchers/cli_args.py")
+    found = ["--enable-prompt-tokens-details"] if "enable_prompt_tokens_details" in known else []
+    found += ["--enable-per-request-metrics"] if "enable_per_request_metrics" in known else []
+    if drafts and "per_request_spec_decode_metrics" in _source("engine/arg_utils.py"):
+        found += ["--per-request-spec-decode-metrics", "summary"]
+    return found
+
+
 def _needs_mending() -> bool:
-    """Whether the installed vLLM is laid out as `cpu_worker` expects and has what it puts right: read from its source,
-    because importing it takes seconds."""
+    """Whether the installed vLLM is laid out as `cpu_worker` expects and has what it puts right."""
+    text = _source("v1/worker/gpu_model_runner.py")
+    return all(word in text for word in ("gen.set_offset(", "def _bookkeeping_sync(", "discard_request_mask"))
+
+
+@cache
+def _source(path: str) -> str:
+    """A file of the installed vLLM, read because importing it takes seconds; empty where it is not there."""
     found = importlib.util.find_spec("vllm")
     for place in (found.submodule_search_locations or ()) if found else ():
-        source = Path(place) / "v1" / "worker" / "gpu_model_runner.py"
+        source = Path(place) / path
         if source.is_file():
-            text = source.read_text(encoding="utf-8")
-            return all(word in text for word in ("gen.set_offset(", "def _bookkeeping_sync(", "discard_request_mask"))
-    return False
+            return source.read_text(encoding="utf-8")
+    return ""
 
 
 def require_vllm(device: str) -> None:

@@ -60,14 +60,28 @@ def usage_of(usage: CompletionUsage | None) -> UsageMetadata | None:
     return counts
 
 
+def served_of(answer: ChatCompletion | ChatCompletionChunk) -> dict[str, float]:
+    """What vLLM counted for one request, where it was told to: `first_token` in seconds from the request's arrival, and
+    tokens `drafted` and `accepted`; what it did not say is missing."""
+    metrics: dict[str, Any] = (answer.model_extra or {}).get("metrics") or {}
+    found: dict[str, float] = {}
+    if (wait := metrics.get("time_to_first_token_ms")) is not None:
+        found["first_token"] = (wait + (metrics.get("queue_time_ms") or 0.0)) / 1000
+    if drafts := metrics.get("speculative_decoding"):
+        found |= {"drafted": drafts["num_draft_tokens"], "accepted": drafts["num_accepted_draft_tokens"]}
+    return found
+
+
 def result_of(completion: ChatCompletion) -> ChatResult:
     """A whole answer; several when `n` was asked for, the usage on the first."""
-    usage = usage_of(completion.usage)
+    usage, served = usage_of(completion.usage), served_of(completion)
     generations: list[ChatGeneration] = []
     for number, choice in enumerate(completion.choices):
         about: dict[str, Any] = {"model_name": completion.model, "finish_reason": choice.finish_reason}
         if choice.logprobs is not None:
             about["logprobs"] = choice.logprobs.model_dump()
+        if served and number == 0:
+            about["served"] = served
         calls, invalid = _calls_of(choice.message)
         message = AIMessage(
             content=choice.message.content or "",
@@ -108,7 +122,9 @@ def chunk_of(event: ChatCompletionChunk) -> ChatGenerationChunk | None:
     if not event.choices:
         if usage is None:
             return None
-        last = AIMessageChunk(content="", usage_metadata=usage, chunk_position="last")
+        served = served_of(event)
+        about = {"served": served} if served else {}
+        last = AIMessageChunk(content="", usage_metadata=usage, response_metadata=about, chunk_position="last")
         return ChatGenerationChunk(message=last)
     choice = event.choices[0]
     text = choice.delta.content or ""

@@ -200,7 +200,7 @@ class StepWriter:
                 self._take(reader.feed(piece), tasks, problems)
         if not tasks and not problems:
             self._take(reader.close(), tasks, problems)
-        spent = Usage(said.input_tokens, said.output_tokens or pieces, said.cached_tokens, 1)
+        spent = replace(said, output_tokens=said.output_tokens or pieces, model_calls=1)
         return tasks[:1], problems, text, spent
 
     def _take(self, items: Sequence[object], tasks: list[Task], problems: list[PlanProblem]) -> None:

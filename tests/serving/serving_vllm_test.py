@@ -36,6 +36,19 @@ async def test_it_streams_and_counts(model: ChatVLLM) -> None:
 
 
 @pytest.mark.asyncio
+async def test_each_answer_says_what_was_cached_drafted_and_waited_for(model: ChatVLLM) -> None:
+    prompt = "Repeat after me: one two three one two three one two three. " * 16  # the cache keeps whole blocks of 128
+    first = await model.ainvoke(prompt, max_tokens=24)
+    chunks = [chunk async for chunk in model.astream(prompt, max_tokens=24)]
+    second = next(chunk for chunk in chunks if chunk.usage_metadata)
+    for message in (first, second):
+        served = message.response_metadata["served"]
+        assert served["first_token"] > 0 and served["drafted"] >= served["accepted"] >= 0
+    usage = second.usage_metadata
+    assert usage is not None and usage.get("input_token_details", {}).get("cache_read", 0) > 0
+
+
+@pytest.mark.asyncio
 async def test_greedy_answers_and_seeds_repeat(model: ChatVLLM) -> None:
     greedy = [(await model.ainvoke("The sea is", max_tokens=8)).text for _ in range(2)]
     seeded = [(await model.ainvoke("The sea is", max_tokens=8, temperature=1.0, seed=3)).text for _ in range(2)]
