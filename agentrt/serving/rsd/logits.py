@@ -11,7 +11,7 @@ import torch
 
 from agentrt.serving.rsd.errors import NonFiniteLogits
 from agentrt.serving.rsd.request import Sampling
-from agentrt.serving.rsd.sampling import FloatArray, IntArray, largest
+from agentrt.serving.rsd.sampling import FloatArray, IntArray, count
 from agentrt.serving.rsd.target import inverse_transform, last_nonzero
 
 CHUNK = 64
@@ -54,22 +54,28 @@ def _largest(rows: torch.Tensor, size: int) -> tuple[FloatArray, IntArray]:
     if rows.device.type != "cpu" or chunks < 4 * size:
         values, ids = rows.float().topk(size, dim=-1)
         return values.double().cpu().numpy(), ids.cpu().numpy()
-    rows = rows.float()
     # One pass over memory for the chunks' maxima: the size-th largest of them is a floor under the entries sought,
-    # and only the chunks that reach it are looked into.
-    maxima: FloatArray = rows[:, : chunks * CHUNK].reshape(len(rows), chunks, CHUNK).amax(dim=-1).numpy()
-    floors = np.partition(maxima, chunks - size, axis=-1)[:, chunks - size]
-    found: list[tuple[FloatArray, IntArray]] = []
-    for row, maximum, floor in zip(rows.numpy(), maxima, floors, strict=True):
-        # NaN reaches no floor, and too few entries would be found: take the row as it is and let the caller see.
-        reached: IntArray = np.flatnonzero(~(maximum < floor))
-        values = np.append(row[: chunks * CHUNK].reshape(chunks, CHUNK)[reached], row[chunks * CHUNK :])
-        high: IntArray = np.flatnonzero(~(values < floor))
-        best = high[largest(values[high], size)]
-        inside = reached[np.minimum(best // CHUNK, len(reached) - 1)] * CHUNK + best % CHUNK
-        tail = best - len(reached) * CHUNK
-        found.append((values[best], np.where(tail < 0, inside, chunks * CHUNK + tail)))
-    return np.stack([v for v, _ in found]).astype(np.float64), np.stack([i for _, i in found])
+    # and only the chunks that reach it are looked into, those of all rows together.
+    chunked = rows[:, : chunks * CHUNK].float().reshape(len(rows), chunks, CHUNK)
+    maxima: FloatArray = chunked.amax(dim=-1).numpy()
+    body: FloatArray = chunked.reshape(-1, CHUNK).numpy()
+    floors = np.partition(maxima, chunks - size, axis=-1)[:, chunks - size, None]
+    # NaN reaches no floor, and too few entries would be found: it is taken as it is, for the caller to see.
+    reached: IntArray = np.flatnonzero(~(maxima < floors))
+    line = reached // chunks
+    inside = body.take(reached, axis=0)
+    hit: IntArray = np.flatnonzero(~(inside < floors.take(line, axis=0)))
+    chunk = hit // CHUNK
+    values, line, ids = inside.ravel()[hit], line[chunk], (reached % chunks)[chunk] * CHUNK + hit % CHUNK
+    if chunks * CHUNK < vocabulary:
+        tail = rows[:, chunks * CHUNK :].float().numpy()
+        row, place = np.nonzero(~(tail < floors))
+        values, line = np.append(values, tail[row, place]), np.append(line, row)
+        ids = np.append(ids, chunks * CHUNK + place)
+    order = np.lexsort((-values, line))
+    firsts: IntArray = line[order].searchsorted(count(len(rows)))
+    best = order[firsts[:, None] + count(size)]
+    return values[best].astype(np.float64), ids[best]
 
 
 class LogitsRows:
@@ -116,34 +122,32 @@ class _WholeRow:
     """A distribution over the whole vocabulary.
 
     Args:
-        weights: proportional to the probabilities, in blocks: shape [blocks, BLOCK], zero past the vocabulary.
-        sums: the sum of each block, shape [blocks].
+        weights: the probabilities, shape [vocabulary].
     """
 
-    def __init__(self, weights: npt.NDArray[np.float32], sums: FloatArray) -> None:
+    def __init__(self, weights: npt.NDArray[np.float32]) -> None:
         self._weights = weights
-        self._sums = sums
-        self._total = float(sums.sum())
 
     def probabilities(self, tokens: IntArray) -> FloatArray:
-        return self._weights.reshape(-1)[tokens].astype(np.float64) / self._total
+        return self._weights[tokens].astype(np.float64)
 
     def sample_outside(self, tokens: IntArray, uniform: float) -> int:
-        weights, sums = self._weights, self._sums
+        weights = self._weights
         if len(tokens):
             # A row is drawn from once, at the end of a round: what is taken out need not be put back.
-            best = int(tokens[weights.reshape(-1)[tokens].argmax()])
-            weights.reshape(-1)[tokens] = 0.0
-            touched = tokens // BLOCK
-            sums[touched] = weights[touched].sum(axis=1, dtype=np.float64)
-            if not sums.any():
-                return best
+            best = int(tokens[weights[tokens].argmax()])
+            weights[tokens] = 0.0
+        else:
+            best = 0
         # Inverse transform in two steps, over blocks and within one: a running sum over the vocabulary is slower.
+        sums = np.add.reduceat(weights, count(len(weights))[::BLOCK], dtype=np.float64)
         running: FloatArray = np.cumsum(sums)
+        if not running[-1]:
+            return best
         goal = uniform * float(running[-1])
         block = min(int(running.searchsorted(goal, side="right")), last_nonzero(sums))
         rest = (goal - float(running[block] - sums[block])) / float(sums[block])
-        inside = weights[block].astype(np.float64)
+        inside = weights[block * BLOCK : (block + 1) * BLOCK].astype(np.float64)
         return block * BLOCK + inverse_transform(inside, min(max(rest, 0.0), 1.0))
 
 
@@ -173,23 +177,25 @@ class _ShortRow:
 
 def _row(logits: torch.Tensor, sampling: Sampling) -> _Row:
     row = logits.float()
+    if sampling.temperature > 0 and not sampling.top_k and sampling.top_p == 1:
+        heated = row if sampling.temperature == 1 else row / sampling.temperature
+        # One fused pass; a single NaN, or no finite entry, makes every probability NaN.
+        weights: npt.NDArray[np.float32] = torch.softmax(heated, dim=-1).cpu().numpy()
+        if math.isnan(weights[0]):
+            raise _not_finite()
+        return _WholeRow(weights)
     top = float(row.max())
     if not math.isfinite(top):
-        raise NonFiniteLogits(
-            "the target model's logits hold NaN or no finite entry: check the checkpoint and"
-            " its dtype (float16 overflows)"
-        )
+        raise _not_finite()
     if sampling.temperature == 0:
         return _ShortRow(np.ones(1), np.array([int(row.argmax())]))
-    if not sampling.top_k and sampling.top_p == 1:
-        padded = row.new_zeros(-(-len(row) // BLOCK) * BLOCK)
-        weights = torch.sub(row, top, out=padded[: len(row)])
-        if sampling.temperature != 1:
-            weights.div_(sampling.temperature)
-        weights.exp_()
-        blocks = padded.view(-1, BLOCK)
-        return _WholeRow(blocks.cpu().numpy(), blocks.sum(dim=-1).double().cpu().numpy())
     return _truncated(row, top, sampling)
+
+
+def _not_finite() -> NonFiniteLogits:
+    return NonFiniteLogits(
+        "the target model's logits hold NaN or no finite entry: check the checkpoint and its dtype (float16 overflows)"
+    )
 
 
 def _truncated(row: torch.Tensor, top: float, sampling: Sampling) -> _Row:

@@ -7,13 +7,14 @@ Noise is an argument: the caller owns the generators (one a request), and the fu
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
+T = TypeVar("T", np.float64, np.int64)
 
 
 class Picks(NamedTuple):
@@ -37,6 +38,12 @@ def count(stop: int, start: int = 0) -> IntArray:
     return np.arange(start, stop, dtype=np.int64)
 
 
+def along(values: npt.NDArray[T], index: IntArray) -> npt.NDArray[T]:
+    """`values[..., index]`, each index within its own row: what `np.take_along_axis` gives, at half its cost."""
+    flat = values.reshape(-1, values.shape[-1])
+    return flat[count(len(flat))[:, None], index.reshape(len(flat), -1)].reshape(index.shape)
+
+
 def largest(values: FloatArray, k: int) -> IntArray:
     """Indices of the `k` largest entries of the last axis, largest first; shape [..., k]."""
     size = values.shape[-1]
@@ -46,8 +53,8 @@ def largest(values: FloatArray, k: int) -> IntArray:
         part = np.argpartition(values, size - k, axis=-1)[..., size - k :].astype(np.int64, copy=False)
     else:
         part: IntArray = np.broadcast_to(np.arange(size, dtype=np.int64), values.shape)
-    order = np.argsort(-np.take_along_axis(values, part, axis=-1), axis=-1, kind="stable")
-    return np.take_along_axis(part, order, axis=-1).astype(np.int64, copy=False)
+    order = np.argsort(-along(values, part), axis=-1, kind="stable")
+    return along(part, order).astype(np.int64, copy=False)
 
 
 def gumbel_top_k(log_q: FloatArray, phi: FloatArray, gumbel: FloatArray | None, k: int) -> Picks:
@@ -71,8 +78,8 @@ def gumbel_top_k(log_q: FloatArray, phi: FloatArray, gumbel: FloatArray | None, 
     nodes = log_q.shape[-2]
     flat = (*log_q.shape[:-2], nodes * k)
     parent: IntArray = np.broadcast_to(np.arange(nodes * k, dtype=np.int64) // k, flat)
-    total = phi[..., None] + np.take_along_axis(log_q, slot, axis=-1)
-    value = np.take_along_axis(keys, slot, axis=-1)
+    total = phi[..., None] + along(log_q, slot)
+    value = along(keys, slot)
     return Picks(parent, slot.reshape(flat), total.reshape(flat), value.reshape(flat))
 
 
@@ -133,6 +140,6 @@ def beam_step(
     return Picks(
         best // size,
         best % size,
-        np.take_along_axis(total.reshape(flat), best, axis=-1),
-        np.take_along_axis(keys, best, axis=-1),
+        along(total.reshape(flat), best),
+        along(keys, best),
     )
