@@ -156,7 +156,8 @@ class MentionFinder:
             if free and sum(len(tokens[one].text) for one in free) >= _SHORTEST_LIKE:
                 parts.append((free[0], free[-1] + 1))
             free = []
-        return sorted(dict.fromkeys(parts), key=lambda part: part[0] - part[1])
+        whole = [part for part in dict.fromkeys(parts) if not any(_cuts(tokens, part, one) for one in found)]
+        return sorted(whole, key=lambda part: part[0] - part[1])
 
     def _ordinary(self, span: Iterable[Word]) -> bool:
         return all(
@@ -168,6 +169,12 @@ class MentionFinder:
         if surface == surface.lower():
             return False
         return any(node.name == surface for node in self.linker.graph.nodes([one.node for one in candidates]))
+
+
+def _cuts(tokens: Sequence[Word], part: tuple[int, int], known: Link) -> bool:
+    """Whether a run of words holds some of a known mention and not all of it."""
+    start, end = tokens[part[0]].start, tokens[part[1] - 1].end
+    return start < known.end and known.start < end and not (start <= known.start and known.end <= end)
 
 
 def _forms(word: str) -> set[str]:

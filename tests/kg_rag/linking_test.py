@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from small_graph import N
 from kg_rag.graph import NodeRecord
 from kg_rag.linking import rewrites
 from kg_rag.linking.acronyms import is_acronym, spelt
-from kg_rag.linking.linker import Linker
+from kg_rag.linking.linker import Candidate, Link, Linker
 from kg_rag.linking.mentions import MentionFinder
 from kg_rag.linking.ranking import FEATURES, Ranking
 from kg_rag.store.build import build_graph
@@ -179,6 +180,21 @@ def test_an_acronym_finds_its_node(tmp_path: Path) -> None:
     with open_graph(tmp_path / "g") as graph:
         assert linked(graph, "IBD17") == "inflammatory bowel disease 17"
         assert linked(graph, "IBD18") == ""
+
+
+class EagerLinker(Linker):
+    """Links every capitalised word, as a large graph has something like nearly all of them."""
+
+    def link(self, mention: str, *, limit: int = 5, kinds: Collection[str] | None = None) -> Link:
+        found = (Candidate(0, 0.9, mention, "similar"),) if mention.isalpha() and mention.istitle() else ()
+        return Link(mention, found, 0.2)
+
+
+def test_a_known_name_is_not_cut_by_what_stands_beside_it(tmp_path: Path) -> None:
+    build_graph(Records([NodeRecord(name, name, "Film") for name in ("Juice", "Susan Buice")]), tmp_path / "g")
+    with open_graph(tmp_path / "g") as graph:
+        links = MentionFinder(EagerLinker(graph)).find("who saw Susan Buice film quarks")
+        assert "Susan Buice" in [link.mention for link in links]
 
 
 def test_numbers_of_options_are_part_of_no_name(tmp_path: Path) -> None:
