@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,6 +24,7 @@ from agentrt.errors import UsageError
 from agentrt.tools.knowledge_graph import OPEN_GRAPH, graph_home
 
 if TYPE_CHECKING:
+    from kg_rag import Schema
     from kg_rag.store.sources.port import GraphSource
 
 Documents = Annotated[list[Path], typer.Argument(help="Text files, or folders of .txt and .md files.", metavar="DOCS")]
@@ -34,6 +37,14 @@ def build(
         Path | None, typer.Option(help="Edges: .parquet, .csv, .tsv, .jsonl (KGX too), or an .obo file.")
     ] = None,
     nodes: Annotated[Path | None, typer.Option(help="Nodes; without them the edges define them.")] = None,
+    neo4j: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URI",
+            help="A Neo4j server, as bolt://127.0.0.1:7687; NEO4J_USERNAME, NEO4J_PASSWORD and NEO4J_DATABASE "
+            "say as whom and what is read.",
+        ),
+    ] = None,
     facts: Annotated[Path | None, typer.Option(help="Statements that `agentrt kg extract` made.")] = None,
     base: Annotated[str | None, typer.Option(help="A graph that was built before: add to what it holds.")] = None,
     schema: Annotated[Path | None, typer.Option(help="JSON: how edge types and kinds are spoken of.")] = None,
@@ -61,12 +72,14 @@ def build(
             sources.append(Snapshot(stack.enter_context(opened(base))))
         if edges is not None:
             sources.append(Obo(edges) if edges.suffix == ".obo" else Tables(edges, nodes, schema=told))
+        if neo4j is not None:
+            sources.append(stack.enter_context(neo4j_source(neo4j, told)))
         if facts is not None:
             if not facts.is_file():
                 raise UsageError(f"{facts} is not there; `agentrt kg extract` makes it")
             sources.append(Statements(StatementStore(facts).statements(), schema=told, licence=licence))
         if not sources:
-            raise UsageError("say what to build from: --edges, --facts or --base")
+            raise UsageError("say what to build from: --edges, --neo4j, --facts or --base")
         source = sources[0] if len(sources) == 1 else Joined(*sources)
         info = build_graph(
             source,
@@ -80,6 +93,19 @@ def build(
         )
     progress_done()
     typer.echo(f"{info.name}: {info.nodes:,} nodes, {info.edges:,} edges, snapshot {info.snapshot}", err=True)
+
+
+def neo4j_source(uri: str, schema: Schema | None) -> AbstractContextManager[GraphSource]:
+    """A server as a source; who reads is said by the environment, where a shell's history does not keep it."""
+    from kg_rag.store.sources.neo4j import Neo4j
+
+    return Neo4j.connect(
+        uri,
+        os.environ.get("NEO4J_USERNAME", "neo4j"),
+        os.environ.get("NEO4J_PASSWORD"),
+        os.environ.get("NEO4J_DATABASE"),
+        schema=schema,
+    )
 
 
 def extract(

@@ -78,6 +78,12 @@ def asked_for(fit: Scores) -> Indices:
     return np.flatnonzero(fit >= fit.max() - _AS_LIKELY)
 
 
+def is_spoken(relation: Relation, sentence: str) -> bool:
+    """Whether a sentence has all words of the relation's label, of its inverse, or of one of its further phrases."""
+    said = {stem(word.text) for word in words(sentence)}
+    return any(phrase and phrase <= said for phrase in _phrases(relation))
+
+
 def _phrases(relation: Relation) -> list[frozenset[str]]:
     texts = (relation.label, relation.inverse, *relation.words)
     found = [frozenset(stem(word.text) for word in words(text)) - FUNCTION_WORDS for text in texts]

@@ -96,7 +96,7 @@ def test_the_command_line_knows_kg(capsys: pytest.CaptureFixture[str], monkeypat
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("build", "x"), "--edges, --facts or --base"),
+        (("build", "x"), "--edges, --neo4j, --facts or --base"),
         (("build", "x", "--facts", "gone.jsonl"), "agentrt kg extract"),
         (("extract", "gone.txt", "--schema", "s.json", "--facts", "f.jsonl"), "cannot be read as text"),
         (("ask", "x", "--mentions", "model"), "--model"),

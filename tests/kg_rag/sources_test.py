@@ -183,13 +183,33 @@ async def test_extraction_keeps_what_the_text_says(small: LocalGraph) -> None:
 
 
 @pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("sentence", "triple", "spoken", "kept"),
+    [
+        ("Aspirin treats pain.", ("Aspirin", "treats", "pain"), True, 1),
+        ("Aspirin is used in the treatment of pain.", ("Aspirin", "treats", "pain"), True, 0),
+        ("Aspirin is used in the treatment of pain.", ("Aspirin", "treats", "pain"), False, 1),
+        ("Pain is treated by Aspirin.", ("Aspirin", "treats", "Pain"), True, 1),
+        ("Aspirin treats pain.", ("Aspirin", "binds", "pain"), True, 0),
+        ("It treats pain.", ("It", "treats", "pain"), True, 0),
+        ("The target of Aspirin is COX.", ("Aspirin", "binds", "COX"), True, 1),
+    ],
+)
+async def test_a_relation_has_words_in_its_sentence(
+    sentence: str, triple: tuple[str, str, str], spoken: bool, kept: int
+) -> None:
+    extractor = TripleExtractor(FakeListChatModel(responses=[reply(triple)]), SCHEMA, spoken=spoken)
+    assert len(await extractor.extract("doc", sentence)) == kept
+
+
+@pytest.mark.asyncio
 async def test_extraction_is_incremental(tmp_path: Path) -> None:
-    model = FakeListChatModel(responses=[reply(("a", "binds", "b"))])
+    model = FakeListChatModel(responses=[reply(("p53", "binds", "DNA"))])
     extractor, store = TripleExtractor(model, SCHEMA), StatementStore(tmp_path / "s.jsonl")
-    documents = {"one": "a binds b.", "two": "then a binds b."}
+    documents = {"one": "p53 binds DNA.", "two": "then p53 binds DNA."}
     assert [item async for item in extract_documents(extractor, documents, store)] == [("one", 1), ("two", 1)]
     assert [item async for item in extract_documents(extractor, documents, store)] == []
-    assert [item async for item in extract_documents(extractor, {"one": "b, a binds b."}, store)] == [("one", 1)]
+    assert [item async for item in extract_documents(extractor, {"one": "DNA, p53 binds DNA."}, store)] == [("one", 1)]
     assert len(store.statements()) == 2
     build_graph(Statements(store.statements(), schema=SCHEMA), tmp_path / "g")
     with open_graph(tmp_path / "g") as graph:

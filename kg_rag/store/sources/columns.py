@@ -70,7 +70,7 @@ class Columns:
 
     def node(self, row: Mapping[str, object], where: str) -> NodeRecord:
         """A row of a node table."""
-        get = self._text
+        get = self.text
         key = row.get(self.fields["key"]) if "key" in self.fields else None
         return NodeRecord(
             id=get(row, "id"),
@@ -78,16 +78,16 @@ class Columns:
             kind=get(row, "kind").removeprefix("biolink:"),
             synonyms=tuple(part.strip() for part in get(row, "synonyms").split(SEPARATOR) if part.strip()),
             description=get(row, "description"),
-            attributes=self._extra(row),
+            attributes=self.extra(row),
             key=key if isinstance(key, int) else (str(key) if key is not None else None),
             where=where,
         )
 
     def edge(self, row: Mapping[str, object], where: str) -> EdgeRecord:
         """A row of an edge table."""
-        get = self._text
+        get = self.text
         stored = row.get(self.fields["attributes"]) if "attributes" in self.fields else None
-        attributes: Mapping[str, object] | str | None = self._extra(row)
+        attributes: Mapping[str, object] | str | None = self.extra(row)
         if isinstance(stored, str) and stored:
             attributes = stored if not attributes else {**attributes, **_object(stored, where)}
         return EdgeRecord(
@@ -101,7 +101,8 @@ class Columns:
             where,
         )
 
-    def _text(self, row: Mapping[str, object], field: str) -> str:
+    def text(self, row: Mapping[str, object], field: str) -> str:
+        """A field as text, a list of several joined with `|`; empty where there is none."""
         column = self.fields.get(field)
         value = row.get(column) if column else None
         if value is None:
@@ -110,7 +111,8 @@ class Columns:
             return SEPARATOR.join(str(part) for part in value)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] - cells of any type
         return str(value).strip()
 
-    def _extra(self, row: Mapping[str, object]) -> dict[str, object] | None:
+    def extra(self, row: Mapping[str, object]) -> dict[str, object] | None:
+        """The columns that are no field and have a value."""
         found = {name: value for name in self.rest if (value := row.get(name)) not in (None, "")}
         return found or None
 
