@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import cast
+from typing import NamedTuple, cast
 
-from executor import Failed, Finished, Outcome, Plan, Skipped, as_text, plain
-from planner import Usage
+from executor import Account, Failed, Finished, Outcome, Plan, Skipped, as_text, plain
+from executor.journal import new_run_id
+from planner import Conclusion, Usage
 from planner.policies import Ending
 
 _PREVIEW = 2_000
@@ -98,6 +99,31 @@ class Answer:
             "usage": self.usage.to_json(),
             "timings": {**asdict(self.timings), "saved": self.timings.saved},
         }
+
+
+class Answered(NamedTuple):
+    """The last event of a stream: the question is answered."""
+
+    time: float
+    answer: Answer
+
+
+def answer_of(
+    conclusion: Conclusion, timings: Timings, run_id: str | None = None, account: Account | None = None
+) -> Answer:
+    """What a policy came to, as the answer to its question. Without a run id one is made up."""
+    return Answer(
+        text=conclusion.text,
+        plan=conclusion.plan,
+        results=conclusion.outcomes,
+        run_id=run_id or new_run_id(),
+        ending=conclusion.ending,
+        evidence=evidence_of(conclusion.plan, conclusion.outcomes, conclusion.evidence),
+        replans=len(conclusion.rounds) - 1,
+        usage=conclusion.usage,
+        timings=timings,
+        note="" if account is None else account.note,
+    )
 
 
 def evidence_of(plan: Plan, results: Mapping[str, Outcome], rests_on: tuple[str, ...]) -> tuple[Evidence, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Literal, cast, get_args
 
 from agentrt.durable import RunMeans, ThriftyJoiner
 from agentrt.errors import UsageError
@@ -17,6 +17,8 @@ from planner.policies import DfsdtPolicy, Fallback, Policy, ReactPolicy, StepWri
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
+
+    from executor.journal import RunInfo
 
 Way = Literal["compiler", "react", "dfsdt"]
 """`compiler` plans, runs and joins; `react` makes one call at a time; `dfsdt` also takes steps back."""
@@ -92,6 +94,20 @@ def policy_for(way: Way | MakePolicy, setting: Setting) -> Policy:
         raise UsageError(f"there is no way {way!r} to answer; there are: {', '.join(get_args(Way))}")
     writer = StepWriter(setting.model, setting.tools, form=setting.form, backwards=True, observe=setting.observe)
     return DfsdtPolicy(writer, setting.executor(), observe=setting.observe)
+
+
+def way_of(info: RunInfo, way: Way | MakePolicy) -> Way | MakePolicy:
+    """The way a recorded question was answered.
+
+    Raises:
+        UsageError: by a policy of the caller's own, and `way` is none.
+    """
+    kept = str(info.head.get("way", "compiler"))
+    if kept != "own":
+        return cast("Way", kept)
+    if isinstance(way, str):
+        raise UsageError(f"run {info.id} was answered by a policy of the caller's own; give it again as plan=…")
+    return way
 
 
 def _compiler(setting: Setting) -> Policy:

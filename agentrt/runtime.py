@@ -3,40 +3,29 @@
 from __future__ import annotations
 
 import json
-import math
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterable, Mapping
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import asdict, replace
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeAlias, cast, overload
+from typing import TYPE_CHECKING, Any, Self, TypeAlias, cast, overload
 
 import anyio
 from anyio.abc import TaskGroup
 
-from agentrt.answer import Answer, Timings, evidence_of
-from agentrt.durable import (
-    Comparer,
-    RecordedExecutor,
-    Retold,
-    RunMeans,
-    Tape,
-    changed_tool,
-    decisions_in,
-    recorded,
-    retell,
-    retold_model,
-    spent_before,
-)
+from agentrt.answer import Answer, Answered, answer_of
+from agentrt.durable import RunMeans, Tape, recorded, retell, spent_before
 from agentrt.errors import NotOpen, UsageError
-from agentrt.policies import MakePolicy, Setting, Way, policy_for
+from agentrt.policies import MakePolicy, Setting, Way, policy_for, way_of
+from agentrt.replaying import Replayed, recorded_answer, replay
 from agentrt.stopwatch import Stopwatch
+from agentrt.streaming import streamed
 from executor import Account, Budget, Outcome, Plan, TaskEvent, Tool, Toolset
 from executor.approval import Approval, Approvals, Verdict, answer, pending
 from executor.cache import ResultCache
-from executor.journal import Journal, Past, Redactor, RunInfo, RunLog, SqliteJournal, find_run, new_run_id
-from planner import Conclusion, PlannerEvent, Usage
+from executor.journal import Journal, Redactor, RunInfo, RunLog, SqliteJournal, find_run
+from planner import Conclusion, PlannerEvent
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -49,13 +38,6 @@ if TYPE_CHECKING:
 # Settings that a run keeps, so that it is resumed and replayed with the same.
 _KEPT = ("form", "max_replans", "max_tasks", "max_plan_tokens")
 DEFAULT_MODEL = "qwen2.5-coder-1.5b"
-
-
-class Answered(NamedTuple):
-    """The last event of a stream: the question is answered."""
-
-    time: float
-    answer: Answer
 
 
 Event: TypeAlias = "PlannerEvent | TaskEvent | Answered | WorkflowEnded"
@@ -297,14 +279,14 @@ class Runtime:
             return await self._resume_workflow(info, observe or _ignore)
         if info.status == "finished":
             told = retell(self.journal, info.id, self.tools)
-            return self._recorded_answer(info, told) if info.kind == "ask" else told.outcomes
+            return recorded_answer(self.journal, info.id, told) if info.kind == "ask" else told.outcomes
         log = RunLog.resume(self.journal, info.id, redactor=self._redactor)
         if info.kind == "ask":
             return await self._answer(str(info.head["question"]), observe or _ignore, log)
         return await self._run(Plan.from_json(cast(Any, info.head["plan"])), log, observe)
 
     async def replay(self, run_id: str) -> Replayed:
-        """Tells a finished run again with the program of today, and calls nothing.
+        """Tells a finished run again, a question's or a workflow's, with the program of today, and calls nothing.
 
         Raises:
             Diverged: the program goes another way now; the message names the first difference.
@@ -314,19 +296,9 @@ class Runtime:
         info = self._info(run_id)
         if info.status != "finished":
             raise UsageError(f"run {info.id} is {info.status}, and only finished runs are replayed; resume it first")
-        past = Past.of(self.journal.read(info.id))
-        if (changed := changed_tool(info.id, past, self.tools)) is not None:
-            raise changed
-        told = retell(self.journal, info.id, self.tools)
-        if info.kind != "ask":
-            executor = RecordedExecutor(self.tools, info.id, past, told.outcomes)
-            await executor.run(Plan.from_json(cast(Any, info.head["plan"])))
-            executor.finish()
-            return Replayed((*told.events,), None)
-        await self._again(info, past, told)
-        answer = self._recorded_answer(info, told)
-        last = next(record.time for record in self.journal.read(info.id, kinds=("Ended",)))
-        return Replayed((*told.events, Answered(last, answer)), answer)
+        from agentrt.workflows.no_model import NoModel
+
+        return await replay(self.journal, info, self._setting(_ignore, self._model or NoModel()), self.way)
 
     def approve(self, run_id: str, task: str, verdict: Verdict) -> None:
         """Answers a call that waits: at once if it waits in this process, else when the run is resumed.
@@ -356,31 +328,10 @@ class Runtime:
             async for event in events:
                 yield event
 
-    async def _streaming(self, working: Callable[[Callable[[Event], None]], Awaitable[Event]]) -> AsyncGenerator[Event]:
+    def _streaming(self, working: Callable[[Callable[[Event], None]], Awaitable[Event]]) -> AsyncGenerator[Event]:
         if self._group is None:
             raise NotOpen
-        # Unbounded in principle; in fact bounded by max_tasks, max_plan_tokens and max_replans.
-        sender, receiver = anyio.create_memory_object_stream[Event](math.inf)
-        failure: Exception | None = None
-        scope = anyio.CancelScope()
-
-        async def work() -> None:
-            nonlocal failure
-            with scope, sender:
-                try:
-                    sender.send_nowait(await working(sender.send_nowait))
-                except Exception as error:  # handed to whoever reads the stream
-                    failure = error
-
-        self._group.start_soon(work)
-        try:
-            with receiver:
-                async for event in receiver:
-                    yield event
-        finally:
-            scope.cancel()
-        if failure is not None:
-            raise failure
+        return streamed(self._group, working)
 
     async def plan(self, question: str, observe: Callable[[Event], None] | None = None) -> Plan:
         """Writes a plan for `question` and runs nothing. Raises PlannerError as `ask` does."""
@@ -416,11 +367,11 @@ class Runtime:
         account = self._account(log)
         if log is None:
             conclusion = await self._concluded(question, setting, None, account)
-            return _as_answer(conclusion, stopwatch.timings(), account=account)
+            return answer_of(conclusion, stopwatch.timings(), account=account)
         with log.closing() as ended:
             setting = replace(setting, observe=Tape(log).before(setting.observe))
             conclusion = await self._concluded(question, setting, log, account)
-            given = _as_answer(conclusion, stopwatch.timings(), log.id, account)
+            given = answer_of(conclusion, stopwatch.timings(), log.id, account)
             ended.update(
                 text=given.text,
                 ending=given.ending,
@@ -439,7 +390,7 @@ class Runtime:
         way: Any = self.way
         if log is not None:
             setting = replace(setting, **cast("dict[str, Any]", log.info.head["settings"]))
-            way = _way_of(log.info, self.way)
+            way = way_of(log.info, self.way)
         if log is not None or account is not None:
             setting = replace(setting, model=recorded(self.model, log, account), means=self._means(log, account))
         else:
@@ -450,17 +401,6 @@ class Runtime:
             async with await anyio.open_file(self.pairs, "a", encoding="utf-8") as file:
                 await file.write(rows)
         return conclusion
-
-    async def _again(self, info: RunInfo, past: Past, told: Retold) -> None:
-        """Runs a finished question with the replies and results of then. Raises Diverged."""
-        compare = Comparer(info.id, told.events)
-        executor = RecordedExecutor(self.tools, info.id, past, told.outcomes)
-        means = RunMeans(recorded=executor, go_on=decisions_in(told.events))
-        model = retold_model(past, info.id)
-        setting = replace(self._setting(compare, model), means=means, **cast("dict[str, Any]", info.head["settings"]))
-        await policy_for(_way_of(info, self.way), setting).answer(str(info.head["question"]))
-        executor.finish()
-        compare.finish()
 
     async def _run(
         self, plan: Plan, log: RunLog | None, observe: Callable[[TaskEvent], None] | None
@@ -526,63 +466,6 @@ class Runtime:
 
     def _info(self, run_id: str) -> RunInfo:
         return find_run(self.journal, run_id)
-
-    def _recorded_answer(self, info: RunInfo, told: Retold) -> Answer:
-        records = [*self.journal.read(info.id)]
-        said = next(json.loads(record.data or "{}") for record in reversed(records) if record.kind == "Ended")
-        plan = Plan(Past.of(records).plan())
-        evidence = evidence_of(plan, told.outcomes, tuple(said["evidence"]))
-        usage, timings = Usage(**said["usage"]), Timings(**said["timings"])
-        return Answer(
-            said["text"],
-            plan,
-            told.outcomes,
-            info.id,
-            said["ending"],
-            evidence,
-            said["replans"],
-            usage,
-            timings,
-            said["note"],
-        )
-
-
-class Replayed(NamedTuple):
-    """A finished run, told again.
-
-    Attributes:
-        events: all of them, as they were then.
-        answer: of a question.
-    """
-
-    events: tuple[NamedTuple, ...]
-    answer: Answer | None
-
-
-def _as_answer(
-    conclusion: Conclusion, timings: Timings, run_id: str | None = None, account: Account | None = None
-) -> Answer:
-    return Answer(
-        text=conclusion.text,
-        plan=conclusion.plan,
-        results=conclusion.outcomes,
-        run_id=run_id or new_run_id(),
-        ending=conclusion.ending,
-        evidence=evidence_of(conclusion.plan, conclusion.outcomes, conclusion.evidence),
-        replans=len(conclusion.rounds) - 1,
-        usage=conclusion.usage,
-        timings=timings,
-        note="" if account is None else account.note,
-    )
-
-
-def _way_of(info: RunInfo, way: Way | MakePolicy) -> Way | MakePolicy:
-    kept = str(info.head.get("way", "compiler"))
-    if kept != "own":
-        return cast(Way, kept)
-    if isinstance(way, str):
-        raise UsageError(f"run {info.id} was answered by a policy of the caller's own; give it again as plan=…")
-    return way
 
 
 def _form_of(can: Capabilities) -> PlanForm:

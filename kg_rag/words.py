@@ -33,7 +33,7 @@ class Word(NamedTuple):
 def fold(text: str) -> str:
     """A word without case, accents, compatibility forms and apostrophes."""
     if text.isascii():
-        return text.lower().replace("'", "")
+        return text.lower().replace("'", "") or text
     decomposed = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
     # A fraction sign or ligature may come apart into signs; a word keeps its letters and digits alone.
     return "".join(c for c in decomposed if c.isalnum()) or decomposed.strip()

@@ -115,7 +115,8 @@ async def self_consistency(
     """Samples a conversation several times and takes the answer most samples agree on (Wang et al. 2023).
 
     The samples differ by the model's temperature (see `Agent.sampling`) and, where `seed` is given,
-    get the seeds `seed`, `seed + 1`, …. vLLM 0.32 on a CPU can die of a request with a seed: give it none.
+    get the seeds `seed`, `seed + 1`, …. A vLLM 0.32 on a CPU that agentrt did not start can die of a
+    request with a seed (decision 0074): give it none.
 
     Args:
         likeness: F1 from which two answers are one; a group is compared by its first answer.

@@ -255,7 +255,6 @@ async def make_run(folder: Path, tasks: Path, options: Options) -> OptimaRun:
 
 def _recipe(options: Options) -> Recipe:
     """The paper's recipe with what the options change."""
-    from agentrt.serving.probe import default_device
     from multiagent.training import PairRules, recipe_named
 
     if options.loss not in ("dpo", "simpo"):
@@ -276,7 +275,6 @@ def _recipe(options: Options) -> Recipe:
         weights=weights,
         weights_dpo=weights_dpo,
         tree=replace(recipe.tree, rollouts=options.rollouts, expansions=options.expansions),
-        seeded=default_device() == "cuda",
         pairs=PairRules(options.least, options.gap, recipe.pairs.keep),
         train=replace(
             recipe.train,

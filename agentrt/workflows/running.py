@@ -63,7 +63,7 @@ class WorkflowResult:
             "run_id": self.run_id,
             "plan": self.plan.to_json(),
             "results": {name: outcome_json(outcome) for name, outcome in self.results.items()},
-            "usage": asdict(self.usage),
+            "usage": self.usage.to_json(),
             "seconds": self.seconds,
         }
 
@@ -81,22 +81,22 @@ def needs_model(workflow: Workflow) -> bool:
     return asks or any(needs_model(nested) for nested in workflow.nested.values())
 
 
-def step_tools(workflow: Workflow, stage: Stage) -> Iterator[Tool]:
+def step_tools(workflow: Workflow, stage: Stage, *, logged: bool) -> Iterator[Tool]:
     """The tools behind the steps of one workflow that are no calls of the caller's tools.
 
-    What is inside a `plan` or `run` step has a log of its own where the run has one. It knows what was done, so that
-    the step itself may be begun again.
+    What is inside a `plan` or `run` step has a log of its own where the run has one (`logged`). It knows what was
+    done, so that the step itself may be begun again.
     """
     kinds = {step.kind for step in workflow.steps.values()}
     if "ask" in kinds:
         yield ask_tool(stage, STEP_TOOLS["ask"])
     if "plan" in kinds:
-        effect = planned_effect(workflow, stage.tools) if stage.log is None else "idempotent"
+        effect = "idempotent" if logged else planned_effect(workflow, stage.tools)
         yield plan_tool(stage, STEP_TOOLS["plan"], effect=effect)
     if "converse" in kinds:
         yield converse_tool(stage, STEP_TOOLS["converse"])
     for name, nested in workflow.nested.items():
-        effect = effect_of(nested, stage.tools) if stage.log is None else "idempotent"
+        effect = "idempotent" if logged else effect_of(nested, stage.tools)
         yield nested_tool(stage, nested, nested_name(name), effect=effect)
 
 
@@ -169,7 +169,7 @@ async def run_steps(workflow: Workflow, inputs: Mapping[str, object], stage: Sta
     """
     plan = workflow.plan(inputs)
     limits = [limit for limit in (workflow.limits.concurrency, stage.setting.concurrency) if limit is not None]
-    tools = Toolset([*stage.tools.values(), *step_tools(workflow, stage)])
+    tools = Toolset([*stage.tools.values(), *step_tools(workflow, stage, logged=stage.log is not None)])
     executor = replace(stage.setting, concurrency=min(limits, default=None)).executor(tools)
     began = time.monotonic()
     results = await executor.run(plan)

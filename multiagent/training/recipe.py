@@ -66,8 +66,8 @@ class Recipe:
         train: how to train.
         concurrency: conversations at once.
         seed: of everything random.
-        seeded: whether each conversation's model calls get a seed made from it. vLLM 0.32 on a CPU dies of a seeded
-            request whose prompt it reads in pieces (decision 0074).
+        seeded: whether each conversation's model calls get a seed made from it. Off for a vLLM 0.32 on a CPU that
+            agentrt did not start: it can die of a seeded request (decision 0074).
     """
 
     name: str

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from small_graph import N
 
@@ -99,6 +99,7 @@ def test_any_text_can_be_looked_for(small_path: object, text: str) -> None:
 
 
 @given(st.text(max_size=80))
+@example("' 0")
 def test_normalising_twice_is_normalising_once(text: str) -> None:
     once = normalise(text)
     assert normalise(once) == once

@@ -113,15 +113,24 @@ def test_a_reader_that_stops_early_gives_its_session_back() -> None:
     assert driver.open == 0
 
 
-def test_errors_of_the_server_say_where() -> None:
-    from neo4j.exceptions import CypherSyntaxError
+class BrokenDriver(RecordedDriver):
+    def __init__(self, trouble: Exception) -> None:
+        super().__init__([], [])
+        self.trouble = trouble
 
-    class Broken(RecordedDriver):
-        def run(self, query: str) -> Iterator[Row]:
-            raise CypherSyntaxError("elementId is unknown")
+    def run(self, query: str) -> Iterator[Row]:
+        raise self.trouble
 
-    with pytest.raises(SourceError, match="neo4j: Neo4j says CypherSyntaxError: elementId is unknown"):
-        list(source(Broken([], [])).nodes())
+
+def test_errors_of_the_server_say_where_and_what_next() -> None:
+    from neo4j.exceptions import AuthError, CypherSyntaxError
+
+    for trouble, told in (
+        (CypherSyntaxError("elementId is unknown"), "neo4j: Neo4j 5 or later is needed.*elementId is unknown"),
+        (AuthError("wrong"), "neo4j: Neo4j refuses the user: check name and password"),
+    ):
+        with pytest.raises(SourceError, match=told):
+            list(source(BrokenDriver(trouble)).nodes())
 
 
 def unused_port() -> int:

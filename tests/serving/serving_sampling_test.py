@@ -28,11 +28,13 @@ async def in_pieces() -> AsyncIterator[ChatVLLM]:
 
 @pytest.mark.asyncio
 async def test_seeded_prompts_that_are_read_in_pieces_leave_the_server_alive(smollm: ChatVLLM) -> None:
+    async def ask(prompt: str) -> None:
+        assert (await smollm.ainvoke(prompt, seed=7, temperature=1.0, max_tokens=2)).usage_metadata
+
     # More tokens than a pass takes: at least one of them is read in two pieces.
     async with anyio.create_task_group() as group:
-        for seed in range(3):
-            prompt = f"{seed}. {_RIVER * 120}"
-            group.start_soon(lambda: smollm.ainvoke(prompt, seed=7, temperature=1.0, max_tokens=2))  # noqa: B023 -- started at once
+        for number in range(3):
+            group.start_soon(ask, f"{number}. {_RIVER * 120}")
     assert (await smollm.ainvoke("Still there?", max_tokens=2)).text
     await smollm.aclose()
 

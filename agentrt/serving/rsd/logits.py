@@ -133,12 +133,9 @@ class _WholeRow:
 
     def sample_outside(self, tokens: IntArray, uniform: float) -> int:
         weights = self._weights
-        if len(tokens):
-            # A row is drawn from once, at the end of a round: what is taken out need not be put back.
-            best = int(tokens[weights[tokens].argmax()])
-            weights[tokens] = 0.0
-        else:
-            best = 0
+        best = int(tokens[weights[tokens].argmax()]) if len(tokens) else 0
+        # A row is drawn from once, at the end of a round: what is taken out need not be put back.
+        weights[tokens] = 0.0
         # Inverse transform in two steps, over blocks and within one: a running sum over the vocabulary is slower.
         sums = np.add.reduceat(weights, count(len(weights))[::BLOCK], dtype=np.float64)
         running: FloatArray = np.cumsum(sums)
@@ -178,7 +175,8 @@ class _ShortRow:
 def _row(logits: torch.Tensor, sampling: Sampling) -> _Row:
     row = logits.float()
     if sampling.temperature > 0 and not sampling.top_k and sampling.top_p == 1:
-        heated = row if sampling.temperature == 1 else row / sampling.temperature
+        # The maximum goes first: of large quotients nothing would be left behind the point.
+        heated = row if sampling.temperature == 1 else (row - row.max()) / sampling.temperature
         # One fused pass; a single NaN, or no finite entry, makes every probability NaN.
         weights: npt.NDArray[np.float32] = torch.softmax(heated, dim=-1).cpu().numpy()
         if math.isnan(weights[0]):

@@ -76,7 +76,7 @@ class Columns:
             id=get(row, "id"),
             name=get(row, "name"),
             kind=get(row, "kind").removeprefix("biolink:"),
-            synonyms=tuple(part.strip() for part in get(row, "synonyms").split(SEPARATOR) if part.strip()),
+            synonyms=tuple(part.strip() for part in self._several(row, "synonyms") if part.strip()),
             description=get(row, "description"),
             attributes=self.extra(row),
             key=key if isinstance(key, int) else (str(key) if key is not None else None),
@@ -110,6 +110,13 @@ class Columns:
         if isinstance(value, list | tuple):
             return SEPARATOR.join(str(part) for part in value)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] - cells of any type
         return str(value).strip()
+
+    def _several(self, row: Mapping[str, object], field: str) -> Iterable[str]:
+        column = self.fields.get(field)
+        value = row.get(column) if column else None
+        if isinstance(value, list | tuple):
+            return map(str, value)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType] - cells of any type
+        return self.text(row, field).split(SEPARATOR)
 
     def extra(self, row: Mapping[str, object]) -> dict[str, object] | None:
         """The columns that are no field and have a value."""

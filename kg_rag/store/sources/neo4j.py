@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
 
 from kg_rag.errors import SourceError
@@ -82,19 +83,17 @@ class Neo4j(GraphSource):
             yield cls(driver, database, schema=schema, name=uri)
 
     def nodes(self) -> Iterator[NodeRecord]:
-        shapes: dict[tuple[str, ...], Columns] = {}
         for row in self._rows(READ_NODES):
             key, labels, properties = str(row["key"]), cast("Sequence[str]", row["labels"]), _plain(row["properties"])
             where = f"{self.name}, node {key}"
-            node = _columns(shapes, properties, _NODE_FIELDS, where).node(properties, where)
+            node = _node_columns(*properties).node(properties, where)
             yield node._replace(id=node.id or key, kind=labels[0] if labels else "", key=key)
 
     def edges(self) -> Iterator[EdgeRecord]:
-        shapes: dict[tuple[str, ...], Columns] = {}
         for row in self._rows(READ_EDGES):
             source, target, properties = str(row["source"]), str(row["target"]), _plain(row["properties"])
             where = f"{self.name}, relationship {row['type']} of node {source}"
-            columns = _columns(shapes, properties, _EDGE_FIELDS, where)
+            columns = _edge_columns(*properties)
             yield EdgeRecord(
                 source,
                 str(row["type"]),
@@ -115,25 +114,30 @@ class Neo4j(GraphSource):
 @contextmanager
 def _told(where: str) -> Generator[None, None, None]:
     """Errors of the driver and of the server as ours."""
-    from neo4j.exceptions import ConfigurationError, DriverError, Neo4jError
+    from neo4j.exceptions import AuthError, ConfigurationError, DriverError, Neo4jError
 
     try:
         yield
-    except (DriverError, Neo4jError, ConfigurationError, ValueError) as error:
-        raise SourceError(where, f"Neo4j says {type(error).__name__}: {error}") from error
+    except AuthError as error:
+        raise SourceError(where, f"Neo4j refuses the user: check name and password ({error})") from error
+    except (DriverError, ConfigurationError, ValueError) as error:
+        advice = "check that a Neo4j server runs there and that the address is bolt://… or neo4j://…"
+        raise SourceError(where, f"{advice} ({type(error).__name__}: {error})") from error
+    except Neo4jError as error:
+        raise SourceError(
+            where, f"Neo4j 5 or later is needed, and the right to read ({error.code}: {error})"
+        ) from error
 
 
-def _columns(
-    shapes: dict[tuple[str, ...], Columns],
-    properties: Mapping[str, object],
-    known: Mapping[str, tuple[str, ...]],
-    where: str,
-) -> Columns:
-    """Where these properties keep each field; nodes of one label mostly have the same ones."""
-    names = tuple(properties)
-    if names not in shapes:
-        shapes[names] = Columns.of(names, known, (), where)
-    return shapes[names]
+# Nodes of one label mostly have the same properties.
+@lru_cache(maxsize=256)
+def _node_columns(*properties: str) -> Columns:
+    return Columns.of(properties, _NODE_FIELDS, (), "neo4j")
+
+
+@lru_cache(maxsize=256)
+def _edge_columns(*properties: str) -> Columns:
+    return Columns.of(properties, _EDGE_FIELDS, (), "neo4j")
 
 
 def _plain(properties: Mapping[str, object]) -> dict[str, object]:
