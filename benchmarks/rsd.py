@@ -49,7 +49,7 @@ PLANS = (
 
 PROMPTS = {"chat": CHAT, "plan": PLANS}
 VERIFIERS = {"plain": None, "recursive": RecursiveRejection(), "traversal": TraversalVerification()}
-TITLE = "tokens per target call (± is half a 95% interval over requests; ms a token in batches of 4)"
+TITLE = "tokens per target call (± is half a 95% interval over requests; ms a token in such batches)"
 
 
 def overhead(report: Report, rounds: int) -> None:
@@ -69,6 +69,7 @@ def overhead(report: Report, rounds: int) -> None:
     near = field + torch.randn(field.shape, generator=noise) * 0.5
     sampling, verifier = Sampling(), RecursiveRejection()
     times: dict[str, list[float]] = {"sampling": [], "verification": [], "round": []}
+    floors: list[float] = []
     for seed in range(rounds + 3):
         rng = np.random.default_rng(seed)
         start = time.perf_counter()
@@ -80,14 +81,24 @@ def overhead(report: Report, rounds: int) -> None:
             first += width
         (tree,) = growth.trees()
         middle = time.perf_counter()
-        verifier.verify(tree, LogitsRows(field, sampling), rng)
+        path = verifier.verify(tree, LogitsRows(field, sampling), rng).path
         end = time.perf_counter()
+        # What no program can go below that looks at every logit it needs: one maximum over each row, and no more.
+        first = 0
+        for width in (1, *shape.widths[:-1]):
+            near[first : first + width].amax()
+            first += width
+        for node in (0, *path):
+            field[node].amax()
+        floor = time.perf_counter() - end
         if seed >= 3:
             for name, seconds in (("sampling", middle - start), ("verification", end - middle), ("round", end - start)):
                 times[name].append(seconds * 1e3)
+            floors.append(floor * 1e3)
     for name, values in times.items():
         target = OVERHEAD_TARGET_MS if name == "round" else None
         report.add(f"overhead of one {name}, 30 nodes", statistics.median(values), unit="ms", target=target)
+    report.add("reading the logits of that round once", statistics.median(floors), unit="ms")
 
 
 def pair(target: Path, draft: Path | None, dtype: str) -> tuple[Any, Any, Any]:
@@ -117,6 +128,7 @@ class Scope:
     budgets: list[int]
     tokens: int
     seeds: int
+    batch: int
     minutes: float
 
 
@@ -129,7 +141,7 @@ def acceptance(report: Report, models: tuple[Any, Any, Any], scope: Scope, known
         scope: what is measured.
         known: rows of an earlier run, taken as they are.
     """
-    target, draft, tokenizer = models
+    *_, tokenizer = models
     asked = {
         kind: [
             tokenizer.apply_chat_template(
@@ -153,7 +165,8 @@ def acceptance(report: Report, models: tuple[Any, Any, Any], scope: Scope, known
             for p in asked[kind]
             for seed in range(scope.seeds)
         ]
-        rates, spent, made = run(target, None if name == "plain" else draft, tree, VERIFIERS[name], requests)
+        engine = engine_of(models, tree, name, budget, scope.batch)
+        rates, spent, made = run(engine, requests)
         each = [m / c for m, c in zip(made, rates, strict=True)]
         half = 1.96 * statistics.stdev(each) / len(each) ** 0.5
         rows.append([kind, heat, budget, tree, name, sum(made) / sum(rates), half, spent * 1e3 / sum(made)])
@@ -175,6 +188,7 @@ def cases(scope: Scope) -> list[tuple[str, float, int, str, str]]:
                     # K-SEQ is a verification rule itself: going leaf first over its draws is the row of `iid`.
                     trees = [t for t in TREES[budget] if name == "recursive" or not t.startswith("kseq")]
                     found += [(kind, heat, budget, tree, name) for tree in trees]
+            found.append((kind, heat, max(scope.budgets), "auto", "recursive"))
     return found
 
 
@@ -193,14 +207,43 @@ def compare(report: Report, rows: list[list[Any]]) -> None:
                 report.add(
                     f"{kind} T={heat:g} {budget} nodes: RSD-S over {what}", mean / against, target=1.0, better="higher"
                 )
+    report.table("RSD-S over others, all cells of a temperature together", POOLED, pooled(rows))
 
 
-def run(
-    target: Any, draft: Any, tree: str, verifier: Any, requests: list[Request]
-) -> tuple[list[int], float, list[int]]:
+POOLED = ["T", "nodes", "over", "cells", "ratio", "95% from", "to"]
+
+
+def pooled(rows: list[list[Any]]) -> list[list[Any]]:
+    """The geometric mean of RSD-S's tokens per call over another method's, with a 95% interval by the delta method."""
+    found = {(k, t, n, tree.partition(":")[0], name): (mean, half) for k, t, n, tree, name, mean, half, _ in rows}
+    logs: dict[tuple[float, str, str], list[tuple[float, float]]] = {}
+    for (kind, heat, budget, tree, name), (mean, half) in found.items():
+        for other in ("iid", "kseq", "chain"):
+            against = found.get((kind, heat, budget, other, "recursive"))
+            if tree == "rsd-s" and name == "recursive" and against is not None:
+                spread = (half / mean) ** 2 + (against[1] / against[0]) ** 2
+                nodes = "14 and more" if budget >= 14 else "below 14"
+                logs.setdefault((heat, nodes, other), []).append((math.log(mean / against[0]), spread))
+    return [
+        [heat, nodes, other, len(cells), *(math.exp(middle + side * half) for side in (0, -1, 1))]
+        for (heat, nodes, other), cells in sorted(logs.items())
+        for middle in [statistics.mean(log for log, _ in cells)]
+        for half in [sum(spread for _, spread in cells) ** 0.5 / len(cells)]
+    ]
+
+
+def engine_of(models: tuple[Any, Any, Any], tree: str, verifier: str, budget: int, batch: int) -> Engine:
+    """The engine of a case."""
+    target, draft, _ = models
+    if verifier == "plain":
+        return Engine(target, tree="chain:1", max_batch=batch, max_length=512)
+    return Engine(
+        target, draft, tree=tree, verifier=VERIFIERS[verifier], max_batch=batch, max_length=512, budget=budget
+    )
+
+
+def run(engine: Engine, requests: list[Request]) -> tuple[list[int], float, list[int]]:
     """Target calls and tokens of each request, and the seconds all took."""
-    shape = "chain:1" if draft is None else tree
-    engine = Engine(target, draft, tree=shape, verifier=verifier, max_batch=4, max_length=512)
     numbers = {engine.add(request): i for i, request in enumerate(requests)}
     calls, made = [0] * len(requests), [0] * len(requests)
     start = time.perf_counter()
@@ -229,6 +272,7 @@ def main() -> int:
     line.add_argument("--prompts", nargs="+", choices=list(PROMPTS), help="kinds of prompts")
     line.add_argument("--tokens", type=int, help="tokens an answer")
     line.add_argument("--seeds", type=int, help="answers a prompt")
+    line.add_argument("--batch", type=int, default=4, help="requests at once")
     line.add_argument("--minutes", type=float, default=math.inf, help="start no case after so many minutes")
     line.add_argument("--resume", action="store_true", help="go on from the rows in --json FILE")
     parsed = line.parse_args()
@@ -252,10 +296,12 @@ def main() -> int:
             parsed.budgets or ([6, 14] if quick else list(TREES)),
             parsed.tokens or (20 if quick else 64),
             parsed.seeds or (1 if quick else 3),
+            parsed.batch,
             parsed.minutes,
         )
         report.note(
-            f"{scope.tokens} tokens an answer, {scope.seeds} answers a prompt, {len(CHAT)} or {len(PLANS)} prompts."
+            f"{scope.tokens} tokens an answer, {scope.seeds} answers a prompt, {len(CHAT)} or {len(PLANS)} prompts,"
+            f" batches of {scope.batch}."
         )
         known = known_rows(options.json) if parsed.resume else []
         acceptance(report, models, scope, known)
