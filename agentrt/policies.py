@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, cast, get_args
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 from agentrt.durable import RunMeans, ThriftyJoiner
 from agentrt.errors import UsageError
-from executor import Executor, TaskEvent, TaskStarted, Toolset
+from executor import Executor, Plan, TaskEvent, TaskStarted, Toolset
 from planner import CompilerPolicy, LLMPlanner, PlanForm, PlannerEvent
 from planner.choose import FEW, ToolChooser
 from planner.passes import Pipeline
 from planner.passes.speculate import Speculation
-from planner.policies import DfsdtPolicy, Fallback, Policy, ReactPolicy, StepWriter
+from planner.policies import DfsdtPolicy, Fallback, GivenPlan, Policy, ReactPolicy, StepWriter
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -96,6 +96,17 @@ def policy_for(way: Way | MakePolicy, setting: Setting) -> Policy:
     return DfsdtPolicy(writer, setting.executor(), observe=setting.observe)
 
 
+def given(plan: Plan) -> MakePolicy:
+    """The way that runs `plan` as it is, makes no other one, and answers from its results."""
+
+    def policy(setting: Setting) -> Policy:
+        joiner = ThriftyJoiner(setting.model, setting.tools, reason_first=True, observe=setting.observe)
+        executor = setting.executor()
+        return CompilerPolicy(GivenPlan(plan), executor, joiner, max_replans=0, observe=setting.observe)
+
+    return policy
+
+
 def way_of(info: RunInfo, way: Way | MakePolicy) -> Way | MakePolicy:
     """The way a recorded question was answered.
 
@@ -103,6 +114,8 @@ def way_of(info: RunInfo, way: Way | MakePolicy) -> Way | MakePolicy:
         UsageError: by a policy of the caller's own, and `way` is none.
     """
     kept = str(info.head.get("way", "compiler"))
+    if kept == "given":
+        return given(Plan.from_json(cast(Any, info.head["plan"])))
     if kept != "own":
         return cast("Way", kept)
     if isinstance(way, str):

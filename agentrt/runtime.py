@@ -17,7 +17,7 @@ from anyio.abc import TaskGroup
 from agentrt.answer import Answer, Answered, answer_of
 from agentrt.durable import RunMeans, Tape, recorded, retell, spent_before
 from agentrt.errors import NotOpen, UsageError
-from agentrt.policies import MakePolicy, Setting, Way, policy_for, way_of
+from agentrt.policies import MakePolicy, Setting, Way, given, policy_for, way_of
 from agentrt.replaying import Replayed, recorded_answer, replay
 from agentrt.stopwatch import Stopwatch
 from agentrt.streaming import streamed
@@ -69,6 +69,7 @@ class Runtime:
         ask_when_tainted: whether a `once` tool whose arguments rest on what tools returned needs a yes.
         cache: whether equal calls of `pure` tools are made once.
         secrets: values that are never written to the journal.
+        begun: told of every run that begins or goes on, once it is in the journal.
         settings: how a catalogue model or a folder is served; by default what suits this machine.
         progress: told what happens while the model is opened.
 
@@ -94,6 +95,7 @@ class Runtime:
         ask_when_tainted: bool = True,
         cache: bool = True,
         secrets: Iterable[str] = (),
+        begun: Callable[[RunInfo], None] | None = None,
         settings: ServerSettings | None = None,
         progress: ProgressSink | None = None,
     ) -> None:
@@ -110,6 +112,7 @@ class Runtime:
         self.ask_when_tainted = ask_when_tainted
         self._cached = cache
         self._redactor = Redactor(secrets)
+        self._begun = begun or _ignore
         self._journal_spec = journal
         self._journal: Journal | None = None
         self._cache: ResultCache | None = None
@@ -155,15 +158,20 @@ class Runtime:
             raise NotOpen
         return self._model
 
-    async def ask(self, question: str) -> Answer:
+    async def ask(self, question: str, *, plan: Plan | None = None, title: str = "") -> Answer:
         """Answers one question. Questions may be asked side by side.
+
+        Args:
+            question: in words.
+            plan: run as it is, and answered from; by default the model writes one.
+            title: for lists of runs; by default the question.
 
         Raises:
             PlannerError: the model could not be brought to a usable plan or decision.
             ServingError: the model's server failed.
             NotOpen: outside `async with`.
         """
-        return await self._answer(question, _ignore)
+        return await self._answer(question, _ignore, plan=plan, title=title)
 
     @property
     def journal(self) -> Journal:
@@ -255,7 +263,7 @@ class Runtime:
         log = None
         if self._journal is not None:
             kept = {**(head or {}), "plan": plan.to_json(), "budget": self._budget_json()}
-            log = RunLog.start(self._journal, kind=kind, title=title, head=kept, run_id=run_id, redactor=self._redactor)
+            log = self._started(kind, title, kept, run_id)
         return await self._run(plan, log, observe)
 
     async def resume(self, run_id: str, observe: Callable[[Event], None] | None = None) -> Resumed:
@@ -280,7 +288,7 @@ class Runtime:
         if info.status == "finished":
             told = retell(self.journal, info.id, self.tools)
             return recorded_answer(self.journal, info.id, told) if info.kind == "ask" else told.outcomes
-        log = RunLog.resume(self.journal, info.id, redactor=self._redactor)
+        log = self._resumed(info)
         if info.kind == "ask":
             return await self._answer(str(info.head["question"]), observe or _ignore, log)
         return await self._run(Plan.from_json(cast(Any, info.head["plan"])), log, observe)
@@ -314,14 +322,14 @@ class Runtime:
         """Calls of a run that wait for a person's answer and have none yet. Raises UnknownRun."""
         return pending(self.journal, self._info(run_id).id)
 
-    async def stream(self, question: str) -> AsyncGenerator[Event]:
-        """Answers one question and yields every event on the way; the last one is `Answered`.
+    async def stream(self, question: str, *, plan: Plan | None = None, title: str = "") -> AsyncGenerator[Event]:
+        """Answers one question as `ask` does and yields every event on the way; the last one is `Answered`.
 
         Leaving the loop early and closing the generator cancels the question. Raises what `ask` raises.
         """
 
         async def work(observe: Callable[[Event], None]) -> Event:
-            answer = await self._answer(question, observe)
+            answer = await self._answer(question, observe, plan=plan, title=title)
             return Answered(time.monotonic(), answer)
 
         async with aclosing(self._streaming(work)) as events:
@@ -356,41 +364,50 @@ class Runtime:
     def _means(self, log: RunLog | None, account: Account | None) -> RunMeans:
         return RunMeans(log, account, self._cache, self.approvals, self.ask_when_tainted)
 
-    async def _answer(self, question: str, observe: Callable[[Event], None], log: RunLog | None = None) -> Answer:
+    async def _answer(
+        self,
+        question: str,
+        observe: Callable[[Event], None],
+        log: RunLog | None = None,
+        *,
+        plan: Plan | None = None,
+        title: str = "",
+    ) -> Answer:
         stopwatch = Stopwatch(observe)
         setting = self._setting(stopwatch.see)
+        way: Way | MakePolicy = self.way if plan is None else given(plan)
         if log is None and self._journal is not None:
             settings = {name: getattr(setting, name) for name in _KEPT}
-            way = self.way if isinstance(self.way, str) else "own"
-            head = {"question": question, "way": way, "settings": settings, "budget": self._budget_json()}
-            log = RunLog.start(self._journal, kind="ask", title=question, head=head, redactor=self._redactor)
+            head: dict[str, object] = {"question": question, "settings": settings, "budget": self._budget_json()}
+            head["way"] = "given" if plan is not None else "own" if callable(way) else way
+            if plan is not None:
+                head["plan"] = plan.to_json()
+            log = self._started("ask", title or question, head)
         account = self._account(log)
         if log is None:
-            conclusion = await self._concluded(question, setting, None, account)
+            conclusion = await self._concluded(question, setting, None, account, way)
             return answer_of(conclusion, stopwatch.timings(), account=account)
         with log.closing() as ended:
             setting = replace(setting, observe=Tape(log).before(setting.observe))
-            conclusion = await self._concluded(question, setting, log, account)
-            given = answer_of(conclusion, stopwatch.timings(), log.id, account)
+            conclusion = await self._concluded(question, setting, log, account, way_of(log.info, way))
+            found = answer_of(conclusion, stopwatch.timings(), log.id, account)
             ended.update(
-                text=given.text,
-                ending=given.ending,
+                text=found.text,
+                ending=found.ending,
                 evidence=list(conclusion.evidence),
-                replans=given.replans,
-                usage=asdict(given.usage),
-                timings=asdict(given.timings),
-                note=given.note,
+                replans=found.replans,
+                usage=asdict(found.usage),
+                timings=asdict(found.timings),
+                note=found.note,
             )
-        return given
+        return found
 
     async def _concluded(
-        self, question: str, setting: Setting, log: RunLog | None, account: Account | None
+        self, question: str, setting: Setting, log: RunLog | None, account: Account | None, way: Way | MakePolicy
     ) -> Conclusion:
         """Answers a question as `setting` says; with a log it goes on from what is in there."""
-        way: Any = self.way
         if log is not None:
             setting = replace(setting, **cast("dict[str, Any]", log.info.head["settings"]))
-            way = way_of(log.info, self.way)
         if log is not None or account is not None:
             setting = replace(setting, model=recorded(self.model, log, account), means=self._means(log, account))
         else:
@@ -436,7 +453,7 @@ class Runtime:
             if self._journal is None:
                 return None, None if budget is None else Account(budget)
             kept = {**head, "budget": None if budget is None else budget.to_json()}
-            log = RunLog.start(self._journal, kind="workflow", title=title, head=kept, redactor=self._redactor)
+            log = self._started("workflow", title, kept)
             return log, self._account(log)
 
         return await run_workflow(workflow, inputs, self._stage(observe), start)
@@ -444,8 +461,18 @@ class Runtime:
     async def _resume_workflow(self, info: RunInfo, observe: Callable[[Event], None]) -> WorkflowResult:
         from agentrt.workflows.running import resume_workflow
 
-        log = RunLog.resume(self.journal, info.id, redactor=self._redactor)
+        log = self._resumed(info)
         return await resume_workflow(self._stage(observe, log), log)
+
+    def _started(self, kind: str, title: str, head: Mapping[str, object], run_id: str | None = None) -> RunLog:
+        log = RunLog.start(self.journal, kind=kind, title=title, head=head, run_id=run_id, redactor=self._redactor)
+        self._begun(log.info)
+        return log
+
+    def _resumed(self, info: RunInfo) -> RunLog:
+        log = RunLog.resume(self.journal, info.id, redactor=self._redactor)
+        self._begun(log.info)
+        return log
 
     def _account(self, log: RunLog | None) -> Account | None:
         if log is None:
@@ -479,5 +506,5 @@ def _form_of(can: Capabilities) -> PlanForm:
             return "json" if can.json_schema else "free"
 
 
-def _ignore(_: Event) -> None:
+def _ignore(_: object) -> None:
     pass

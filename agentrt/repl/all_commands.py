@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agentrt.repl import asking, looking, models, parts, planning
+from agentrt.repl import allowing, asking, looking, models, parts, planning, running
 from agentrt.repl.commands import Command, Commands
 from agentrt.repl.options import SETTINGS
 from agentrt.repl.session import Session
@@ -33,7 +33,41 @@ def all_commands() -> Commands:
                 True,
             ),
             Command("talk", "QUESTION", "Let two agents talk a question through.", parts.talk),
-            Command("runs", "", "What has run.", looking.runs),
+            Command(
+                "run",
+                "FILE [NAME=VALUE…]",
+                "Run a workflow with these inputs.",
+                running.run,
+                running.input_names,
+                True,
+                "Lists and mappings are written as JSON. What it comes to is shown, and /resume goes on with it.",
+            ),
+            Command("runs", "", "What has run, in this session and before.", looking.runs),
+            Command(
+                "resume",
+                "[RUN]",
+                "Go on with a run; the latest that was broken off or waits.",
+                running.resume,
+                running.resumable_names,
+                more="What has ended is not done again. A run may be named by the beginning of its id.",
+            ),
+            Command(
+                "approve",
+                "[POLICY | RUN TASK]",
+                "What waits for a yes; a policy (ask, yes, wait); an answer.",
+                allowing.approve,
+                allowing.approve_words,
+                more=allowing.MORE,
+            ),
+            Command(
+                "budget",
+                "[NAME LIMIT…]",
+                "What a run may spend: calls, tokens, seconds.",
+                allowing.budget,
+                allowing.budget_words,
+                more="/budget calls 20 seconds 60 sets limits, /budget off takes them away. A run that is resumed "
+                "keeps its own unless some are set.",
+            ),
             Command(
                 "trace",
                 "[RUN] [FILE.html]",
@@ -58,6 +92,8 @@ async def _help(session: Session, text: str) -> None:
         command = commands.find(name)
         session.say(f"/{command.name} {command.usage}".rstrip(), "bold")
         session.say(f"  {command.help}")
+        if command.more:
+            session.say(f"  {command.more}")
         return
     session.say("Type a question, or one of these. A name can be cut short; Tab completes.")
     for command in commands:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, cast
 
 from agentrt.errors import UsageError
@@ -18,15 +17,11 @@ async def ask(session: Session, question: str) -> None:
     """Answers a question, watched; the answer becomes part of the conversation."""
     from agentrt.trace import TerminalView, show_answer
 
-    most = session.settings["context"] or 0
-    whole = in_context(question, session.turns, most)
-    async with session.runtime() as runtime:
-        run = session.begin(question)
-        run.records.append({"event": "Run", "time": time.monotonic(), "at": time.time(), "question": question})
-        with TerminalView() as view:
-            last = await session.watch(run, runtime.stream(whole), view)
+    whole = in_context(question, session.turns, session.settings["context"] or 0)
+    run = session.begin(question)
+    async with session.runtime(run) as runtime:
+        last = await session.watch(run, runtime.stream(whole, title=question), TerminalView())
     answer = cast("Answered", last).answer
-    run.run_id = answer.run_id
     session.turns.append(Turn(question, answer))
     show_answer(answer, session.console)
 

@@ -29,6 +29,7 @@ class Command:
         run: does it; the text after the name is its argument.
         words: completes its arguments.
         paths: whether its last word may be a file.
+        more: further sentences, for `/help NAME`.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Command:
     run: Callable[[Session, str], Awaitable[None]]
     words: Words | None = None
     paths: bool = False
+    more: str = ""
 
 
 class Commands:

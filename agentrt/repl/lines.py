@@ -36,6 +36,10 @@ class LineSource(Protocol):
         """
         ...
 
+    def keep(self, typed: str) -> None:
+        """Takes what was typed before it was asked for; the next entry begins with it."""
+        ...
+
 
 def line_source(
     interrupts: Interrupts, completer: Completer, history: Path | None, status: Callable[[], str]
@@ -76,6 +80,9 @@ class PlainLines:
             parts.append(line[:-1])
             asked = "... "
 
+    def keep(self, typed: str) -> None:
+        self._held += typed.encode()
+
     async def _line(self) -> str:
         while b"\n" not in self._held and not self._ended:
             # A file is always ready, and cannot be waited for.
@@ -108,6 +115,7 @@ class Editor:
         kept = InMemoryHistory() if history is None else _file_history(history)
         self._completer = completer
         self._status = status
+        self._kept = ""
         self._entries: PromptSession[str] = PromptSession(history=kept)
         self._asides: PromptSession[str] = PromptSession(history=InMemoryHistory())
 
@@ -115,6 +123,7 @@ class Editor:
         session = self._entries if commands else self._asides
         options: dict[str, Any] = {}
         if commands:
+            default, self._kept = self._kept + default, ""
             options = {"completer": self._completer, "bottom_toolbar": self._status, "complete_while_typing": False}
         text: str = await session.prompt_async(
             prompt,
@@ -127,6 +136,9 @@ class Editor:
             **options,
         )
         return text
+
+    def keep(self, typed: str) -> None:
+        self._kept += "".join(key for key in typed.replace("\r", "\n") if key == "\n" or key.isprintable())
 
 
 def _keys() -> KeyBindings:

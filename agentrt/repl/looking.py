@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agentrt.errors import UsageError
-from agentrt.repl.session import Session, SessionRun
+from agentrt.repl.journal import own_runs, standing
+from agentrt.repl.session import Session
+from agentrt.trace.timeline import one_line
 
 if TYPE_CHECKING:
     from agentrt.trace import RunTrace
 
+_SHOWN = 20
+
 
 async def runs(session: Session, _: str) -> None:
-    """`/runs`."""
-    if not session.runs:
+    """`/runs`: those of the journal, the latest last; those of this session have a number."""
+    found = own_runs(session.journal)[:_SHOWN]
+    numbers = {run.run_id: run.number for run in session.runs}
+    if not found:
         session.say("Nothing has run yet.")
-    for run in session.runs:
-        session.say(f"{run.number:>3}  {run.ending:9} {run.run_id:14} {run.title}")
+    for run in reversed(found):
+        when = time.strftime("%m-%d %H:%M", time.localtime(run.created))
+        number = numbers.get(run.id, "")
+        session.say(f"{number:>3}  {standing(run):11} {run.id:14} {when}  {one_line(run.title, 200)}")
 
 
 async def trace(session: Session, text: str) -> None:
@@ -73,23 +82,21 @@ def write(file: Path, text: str) -> None:
 
 def run_names(session: Session, before: list[str]) -> list[str]:
     """Completes the name of a run."""
-    return [] if before else [run.run_id or str(run.number) for run in session.runs]
-
-
-def of_session(session: Session, name: str) -> SessionRun | None:
-    """The session's run with this number or id; the last one without a name."""
-    if not name:
-        return session.runs[-1] if session.runs else None
-    return next((run for run in session.runs if name in (str(run.number), run.run_id)), None)
+    return [] if before else [run.id for run in own_runs(session.journal)]
 
 
 def _told(session: Session, name: str) -> RunTrace:
-    from agentrt.trace import run_trace
+    """A run of this session by its number or id, the last one without a name; else one of the journal."""
+    from agentrt.trace import journalled_trace, run_trace
 
-    run = of_session(session, name)
+    if not name and not session.runs:
+        raise UsageError("nothing has run yet; /trace RUN shows a run of earlier, and /runs lists them")
+    mine = (run for run in reversed(session.runs) if not name or name in (str(run.number), run.run_id))
+    run = next(mine, None)
     if run is None:
-        known = ", ".join(run_names(session, [])) or "none yet"
-        raise UsageError(f"there is no run {name!r}; there are: {known}" if name else "nothing has run yet")
+        return journalled_trace(session.journal, name)
+    if run.resumed:
+        return journalled_trace(session.journal, run.run_id)
     told = run_trace(run.records)
     told.run_id = told.run_id or run.run_id
     return told

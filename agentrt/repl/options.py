@@ -24,12 +24,14 @@ class ReplOptions:
         tools: what plans may call at first.
         history: the file that keeps what was typed; None to keep nothing.
         settings: values of `SETTINGS`.
+        journal: the file that runs are written down in; None to keep them for this session only.
     """
 
     model: str | Path | BaseChatModel
     tools: Sequence[Tool] = ()
     history: Path | None = None
     settings: Mapping[str, int | None] = field(default_factory=dict[str, "int | None"])
+    journal: Path | None = None
 
 
 class Setting(NamedTuple):

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from agentrt.errors import UsageError
 from agentrt.repl.conversation import Turn, in_context
 from agentrt.repl.session import Session
 
 if TYPE_CHECKING:
-    from agentrt.answer import Answer
-    from agentrt.runtime import Runtime
+    from agentrt.runtime import Answered
     from executor import Plan
 
 
@@ -59,48 +56,12 @@ async def _edited(session: Session, text: str) -> Plan | None:
 
 
 async def _run(session: Session, question: str, whole: str, plan: Plan) -> None:
-    from agentrt.runtime import Answered
-    from agentrt.trace import TerminalView, record, show_answer
+    from agentrt.trace import TerminalView, show_answer
 
-    async with session.runtime() as runtime:
-        run = session.begin(question)
-        run.records.append({"event": "Run", "time": time.monotonic(), "at": time.time(), "question": question})
-        with TerminalView() as view:
-
-            def watch(event: Any) -> None:
-                run.records.append(record(event))
-                view.show(event)
-
-            with run.ended():
-                answer = await _answer(runtime, whole, plan, watch)
-                watch(Answered(time.monotonic(), answer))
-    run.run_id = answer.run_id
+    run = session.begin(question)
+    async with session.runtime(run) as runtime:
+        view = TerminalView(status="running")
+        last = await session.watch(run, runtime.stream(whole, plan=plan, title=question), view)
+    answer = cast("Answered", last).answer
     session.turns.append(Turn(question, answer))
     show_answer(answer, session.console)
-
-
-async def _answer(runtime: Runtime, question: str, plan: Plan, watch: Callable[[Any], None]) -> Answer:
-    """Runs `plan` as it is, without another one after it, and lets the model answer from its results."""
-    import uuid
-
-    from agentrt.answer import Answer, Timings, evidence_of
-    from executor import Executor
-    from planner import Finish, Joiner, Round
-
-    began = time.monotonic()
-    outcomes = await Executor(runtime.tools, observe=watch, concurrency=runtime.concurrency).run(plan)
-    ran = time.monotonic()
-    joiner = Joiner(runtime.model, runtime.tools, reason_first=True, observe=watch)
-    decision, usage = await joiner.join(question, [Round(plan, outcomes)], final=True)
-    ended = time.monotonic()
-    calls = sum(getattr(end, "ended", 0.0) - getattr(end, "started", 0.0) for end in outcomes.values())
-    finish = cast("Finish", decision)  # the last decision there is to be
-    return Answer(
-        text=finish.answer,
-        plan=plan,
-        results=outcomes,
-        run_id=uuid.uuid4().hex[:12],
-        evidence=evidence_of(plan, outcomes, finish.tasks),
-        usage=usage,
-        timings=Timings(ended - began, 0.0 if len(plan) else None, 0.0, calls, ended - ran),
-    )

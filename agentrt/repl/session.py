@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncGenerator, Generator, Iterable
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from anyio.abc import TaskGroup
 from rich.console import Console
 from rich.text import Text
 
+from agentrt.approving import TerminalAsker
 from agentrt.repl.conversation import Turn
 from agentrt.repl.interrupts import Interrupts
 from agentrt.repl.lines import LineSource
@@ -18,7 +20,8 @@ from agentrt.repl.open_model import OpenModel
 from agentrt.repl.options import SETTINGS, ReplOptions
 from agentrt.repl.screen import quiet_typing
 from agentrt.trace.timeline import printable
-from executor import Tool
+from executor import Budget, Tool
+from executor.journal import Journal, RunInfo
 
 if TYPE_CHECKING:
     from agentrt.runtime import Runtime
@@ -27,26 +30,19 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class SessionRun:
-    """A run of this session: what it was about and its events so far, as JSON data."""
+    """A run of this session: what it was about and its events so far, as JSON data.
+
+    Attributes:
+        number: from 1.
+        run_id: its id in the journal; empty until it has begun.
+        resumed: whether it began before; only the journal knows all of it then.
+    """
 
     number: int
     title: str
     records: list[Record]
-    ending: str = "running"
     run_id: str = ""
-
-    @contextmanager
-    def ended(self) -> Generator[None]:
-        """Notes how the block that runs it ended."""
-        try:
-            yield
-        except Exception:
-            self.ending = "failed"
-            raise
-        except BaseException:
-            self.ending = "stopped"
-            raise
-        self.ending = "finished"
+    resumed: bool = False
 
 
 class Session:
@@ -57,19 +53,27 @@ class Session:
         options: how the REPL was started.
         interrupts: stops what runs.
         console: for what commands print; what happens meanwhile is shown on stderr.
+        journal: where runs are written down.
 
     Attributes:
         lines: set by the loop before the first command.
+        budget: what each run may spend.
+        asker: asked before calls that need a yes.
     """
 
     lines: LineSource
 
-    def __init__(self, group: TaskGroup, options: ReplOptions, interrupts: Interrupts, console: Console) -> None:
+    def __init__(
+        self, group: TaskGroup, options: ReplOptions, interrupts: Interrupts, console: Console, journal: Journal
+    ) -> None:
         self.interrupts = interrupts
         self.console = console
+        self.journal = journal
         self.model = OpenModel(group, options.model)
         self.tools = {tool.name: tool for tool in options.tools}
         self.settings = {name: setting.default for name, setting in SETTINGS.items()} | dict(options.settings)
+        self.budget = Budget()
+        self.asker = TerminalAsker(early=lambda typed: self.lines.keep(typed))
         self.turns: list[Turn] = []
         self.runs: list[SessionRun] = []
         self.leaving = False
@@ -90,35 +94,67 @@ class Session:
         return added
 
     def begin(self, title: str) -> SessionRun:
-        """A new run of this session."""
-        run = SessionRun(len(self.runs) + 1, title, [])
+        """A new run of this session, or the next part of one."""
+        first = {"event": "Run", "time": time.monotonic(), "at": time.time(), "question": title}
+        run = SessionRun(len(self.runs) + 1, title, [first])
         self.runs.append(run)
         return run
 
     @asynccontextmanager
-    async def runtime(self) -> AsyncGenerator[Runtime]:
-        """A runtime with the present model, tools and settings; a progress bar is shown while the model opens."""
+    async def runtime(self, run: SessionRun | None = None, *, asks: bool = True) -> AsyncGenerator[Runtime]:
+        """A runtime with the present model, tools, settings and limits; a progress bar is shown while the model opens.
+
+        Args:
+            run: what is done with it: in the journal, and known by its id there.
+            asks: whether a model is needed.
+        """
         from agentrt.runtime import Runtime
         from agentrt.trace import ProgressBar
+        from executor.approval import Approvals
+
+        def begun(info: RunInfo) -> None:
+            if run is not None:
+                run.run_id = info.id
 
         with quiet_typing():
-            if not self.model.is_open:
+            if asks and not self.model.is_open:
                 with ProgressBar() as bar:
                     await self.model.get(bar)
-            model = await self.model.get()
+            model = await self.model.get() if asks else None
             limits: dict[str, Any] = {name: value for name, value in self.settings.items() if name != "context"}
-            async with Runtime(model, self.tools.values(), **limits) as runtime:
+            async with Runtime(
+                model,
+                self.tools.values(),
+                journal=self.journal,
+                budget=None if self.budget == Budget() else self.budget,
+                approvals=Approvals(self.asker),
+                begun=begun,
+                **limits,
+            ) as runtime:
                 yield runtime
+
+    @contextmanager
+    def watching(self, run: SessionRun, view: TerminalView) -> Generator[Any]:
+        """A function that shows and keeps the events of a run; calls are asked about below them."""
+        from agentrt.trace import record
+
+        def see(event: Any) -> None:
+            run.records.append(record(event))
+            view.show(event)
+
+        with view:
+            self.asker.view = view
+            try:
+                yield see
+            finally:
+                self.asker.view = None
 
     async def watch(self, run: SessionRun, events: AsyncGenerator[Any], view: TerminalView) -> Any:
         """Shows and keeps the events of a run; the last one."""
-        from agentrt.trace import record
-
         last: Any = None
-        with run.ended():
+        with self.watching(run, view) as see:
             async with aclosing(events) as stream:
                 async for event in stream:
                     last = event
-                    run.records.append(record(event))
-                    view.show(event)
+                    see(event)
         return last

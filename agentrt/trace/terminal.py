@@ -21,7 +21,16 @@ from rich.text import Text
 
 from agentrt.answer import Answer
 from agentrt.trace.timeline import Row, Timeline, call_text, one_line, printable
-from executor import TaskAdded, TaskFailed, TaskFinished, TaskRetried, TaskSkipped, TaskStarted
+from executor import (
+    ApprovalAsked,
+    ApprovalGiven,
+    TaskAdded,
+    TaskFailed,
+    TaskFinished,
+    TaskRetried,
+    TaskSkipped,
+    TaskStarted,
+)
 from planner import JoinStarted, PlanFinished, PlanRejected, PlanStarted, PlanText, PlanWarning, Replanned, TaskReused
 
 _MARKS = {
@@ -45,7 +54,7 @@ class TerminalView:
         self._timeline = Timeline()
         self._writing = ""
         self._status = status
-        self._origin: float | None = None
+        self._question: Text | None = None
         self._live: Live | None = None
 
     def __enter__(self) -> Self:
@@ -58,8 +67,10 @@ class TerminalView:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._live is not None:
-            self._status = "" if kind is None else "stopped"
+            waits = getattr(error, "run_status", "") == "parked"
+            self._status = "" if kind is None else "waiting for a person" if waits else "stopped"
             self._writing = ""
+            self._question = None
             self._live.stop()
 
     def show(self, event: object) -> None:
@@ -68,6 +79,17 @@ class TerminalView:
         self._follow(event)
         if self._live is None and (line := self._line(event)):
             self.console.print(line, soft_wrap=True)
+
+    @property
+    def is_live(self) -> bool:
+        """Whether a picture is drawn that changes, rather than one line for each thing that happens."""
+        return self._live is not None and self._live.is_started
+
+    def ask(self, question: Text | None) -> None:
+        """Draws a question below the picture, what is typed included, until it is taken away (None)."""
+        self._question = question
+        if self._live is not None:
+            self._live.refresh()
 
     def _follow(self, event: object) -> None:
         match event:
@@ -99,6 +121,10 @@ class TerminalView:
                 return f"  done    {name}. in {rows[name].seconds(now):.2f} s: {escape(one_line(rows[name].note, 120))}"
             case TaskFailed(_, name) | TaskSkipped(_, name):
                 return f"  {rows[name].stage:7} {name}. {escape(rows[name].note)}"
+            case ApprovalAsked(_, name):
+                return f"  asks    {name}. {escape(rows[name].note)}"
+            case ApprovalGiven(_, name, said):
+                return f"  {said:7} {name}."
             case PlanWarning(_, message):
                 return f"  note    {escape(message)}"
             case PlanRejected(_, problems):
@@ -118,7 +144,8 @@ class TerminalView:
         table.add_column(ratio=3, overflow="fold")
         table.add_column(justify="right", width=8, no_wrap=True)
         table.add_column(ratio=4, no_wrap=True, overflow="ellipsis")
-        rows, left_out = self._visible()
+        question = None if self._question is None else self._fitting(self._question)
+        rows, left_out = self._visible(0 if question is None else len(question))
         if left_out:
             table.add_row("", Text(f"… {left_out}", style="dim"), "", "")
         for row in rows:
@@ -128,12 +155,20 @@ class TerminalView:
             parts.append(Text(f"  {self._writing}▌", style="dim"))
         if self._status:
             parts.append(Spinner("dots", Text(self._status, style="dim")))
+        if question is not None:
+            parts += question
         return Group(*parts)
 
-    def _visible(self) -> tuple[list[Row], str]:
-        """The rows there is room for, in plan order, and what the others are."""
+    def _fitting(self, question: Text) -> list[Text]:
+        """The lines of a question that there is room for; what is typed stays in sight."""
+        lines = [*question.wrap(self.console, self.console.width)]
+        most = max(3, self.console.height - 4)
+        return lines if len(lines) <= most else [*lines[: most - 2], Text("  …", style="dim"), lines[-1]]
+
+    def _visible(self, below: int) -> tuple[list[Row], str]:
+        """The rows there is room for above so many lines, in plan order, and what the others are."""
         rows = list(self._timeline.rows.values())
-        room = max(3, self.console.height - 6)
+        room = max(1 if below else 3, self.console.height - 6 - below)
         if len(rows) <= room:
             return rows, ""
         # What runs, then what ended last, then what comes next.

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from executor import (
+    ApprovalAsked,
+    ApprovalGiven,
     Ref,
     Task,
     TaskAdded,
@@ -57,6 +59,10 @@ class Timeline:
             case TaskRetried(_, name, attempt, wait, error):
                 row = self.rows[name]
                 row.attempts, row.note = attempt + 1, f"again in {wait:.1f} s: {error}"
+            case ApprovalAsked(_, name, _, question):
+                self.rows[name].note = f"waits for a yes: {one_line(question, 200)}"
+            case ApprovalGiven(_, name):
+                self.rows[name].note = ""
             case TaskFinished(time, name, value):
                 self._end(name, "finished", time, one_line(as_text(value)))
             case TaskFailed(time, name, error, _):

@@ -4,6 +4,7 @@ from planner.policies.compiler import CompilerPolicy
 from planner.policies.conclusion import Conclusion, Ending, StepPair
 from planner.policies.dfsdt import DfsdtPolicy
 from planner.policies.fallback import Fallback, Policy
+from planner.policies.given import GivenPlan
 from planner.policies.react import ReactPolicy
 from planner.policies.steps import Step, StepWriter
 
@@ -13,6 +14,7 @@ __all__ = [
     "DfsdtPolicy",
     "Ending",
     "Fallback",
+    "GivenPlan",
     "Policy",
     "ReactPolicy",
     "Step",

@@ -6,89 +6,14 @@ import json
 import os
 import re
 import signal
-import sys
 import termios
-from collections.abc import Iterator
-from pathlib import Path
 
 import pexpect
-import pyte
 import pytest
 
-SCRIPT = Path(__file__).parent / "scripted_repl.py"
-ROOT = Path(__file__).parents[2]
-PROMPT = "agentrt>"
+from tests.repl.terminals import PROMPT, Terminal, decision
+
 TWO_SEARCHES = '1. search("Ed Wood")\n2. search("Scott Derrickson")\n3. join()'
-
-
-def decision(answer: str = "", tasks: list[str] | None = None) -> str:
-    return json.dumps({"thought": "t", "action": "finish", "tasks": tasks or [], "answer": answer, "reason": ""})
-
-
-class Terminal:
-    """A process on a pseudo-terminal."""
-
-    def __init__(self, folder: Path, replies: list[str], *, columns: int = 100, **env: str) -> None:
-        (folder / "replies.json").write_text(json.dumps(replies))
-        self.folder = folder
-        self.screen = pyte.HistoryScreen(columns, 40, history=2_000)
-        self._stream = pyte.ByteStream(self.screen)
-        self.raw = b""
-        self.process = pexpect.spawn(
-            sys.executable,
-            ["-W", "error", str(SCRIPT), str(folder)],
-            env={**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm-256color", "PROMPT_TOOLKIT_NO_CPR": "1", **env},
-            dimensions=(40, columns),
-            timeout=20,
-        )
-
-    def until(self, text: str) -> str:
-        """Waits until `text` is written; what was written up to there."""
-        self.process.expect_exact(text)
-        seen: bytes = self.process.before + self.process.after
-        self.raw += seen
-        self._stream.feed(seen)
-        return seen.decode("utf-8", "replace")
-
-    def type(self, text: str) -> None:
-        self.process.send(text)
-
-    def enter(self, line: str) -> None:
-        self.process.send(line + "\r")
-
-    def ends(self) -> int:
-        """Waits for the end; the exit status, or minus the signal."""
-        self.process.expect(pexpect.EOF)
-        self.raw += self.process.before
-        self._stream.feed(self.process.before)
-        self.process.close()
-        if self.process.exitstatus is None:
-            return -self.process.signalstatus
-        return self.process.exitstatus
-
-    @property
-    def shown(self) -> str:
-        """What the emulator shows, and what has scrolled off."""
-        past = ["".join(line[at].data for at in range(self.screen.columns)) for line in self.screen.history.top]
-        return "\n".join(line.rstrip() for line in (*past, *self.screen.display))
-
-    def modes(self) -> list[int]:
-        return termios.tcgetattr(self.process.child_fd)[:4]
-
-
-@pytest.fixture
-def start(tmp_path: Path) -> Iterator[type[Terminal]]:
-    opened: list[Terminal] = []
-
-    class Opened(Terminal):
-        def __init__(self, replies: list[str], **options: object) -> None:
-            super().__init__(tmp_path, replies, **options)  # pyright: ignore[reportArgumentType]
-            opened.append(self)
-
-    yield Opened  # pyright: ignore[reportReturnType]
-    for terminal in opened:
-        if not terminal.process.closed:
-            terminal.process.close(force=True)
 
 
 def test_a_question_is_answered_with_evidence_and_a_follow_up_sees_it(start: type[Terminal]) -> None:

@@ -15,6 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentrt import Answer, Plan, UsageError
+from agentrt.approving import Later, Policy, TerminalAsker, read_answer
+from agentrt.approving.typed import TypedLine
 from agentrt.repl.all_commands import all_commands
 from agentrt.repl.commands import split
 from agentrt.repl.conversation import Turn, as_markdown, in_context
@@ -22,6 +24,8 @@ from agentrt.repl.interrupts import Interrupts
 from agentrt.repl.lines import PlainLines
 from agentrt.repl.options import SETTINGS, read_setting
 from agentrt.repl.session import Session
+from executor.approval import Approval, Verdict, Why
+from executor.journal import SqliteJournal
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = Path(__file__).parent / "scripted_repl.py"
@@ -214,3 +218,126 @@ def test_a_line_from_a_pipe_that_fails_is_told_and_the_rest_goes_on(tmp_path: Pa
     assert "there is no answer to save yet" in done.stderr
     assert "search(title)  [pure]" in done.stdout
     assert "Traceback" not in done.stderr
+
+
+LETTER = '1. letter("Ada")\n2. search("Ed Wood")\n3. join()'
+
+
+def test_a_script_leaves_what_needs_a_yes_and_a_later_one_gives_it(tmp_path: Path) -> None:
+    left = piped(tmp_path, [LETTER], "Write to Ada\n/approve\n")
+    assert left.returncode == 3, left.stderr
+    assert "/approve" in left.stderr and "then /resume" in left.stderr
+    assert not (tmp_path / "sent").exists()
+    with SqliteJournal(tmp_path / "runs.db", read_only=True) as journal:
+        (run,) = journal.runs()
+    assert (tmp_path / "runs.db").stat().st_mode & 0o777 == 0o600, "questions may be private"
+    refused = piped(
+        tmp_path, [], f"/approve {run.id} 7\n/approve {run.id} 1 perhaps\n/approve maybe\n/resume nothing\n"
+    )
+    assert refused.returncode == 1
+    for said in ("what waits: 1", "'perhaps' is no answer", "or a policy: ask, yes, wait", "there is no run"):
+        assert said in refused.stderr
+    given = piped(tmp_path, [decision("Written.", ["1"])], f"/approve {run.id}  1\n/resume\n/resume {run.id}\n/runs\n")
+    assert given.returncode == 0, given.stderr
+    assert given.stdout.count("Written.") == 2, "a finished run is told again, and nothing is done"
+    assert (tmp_path / "sent").read_text() == "Ada\n"
+    assert "finished" in given.stdout.splitlines()[-1]
+
+
+def test_a_changed_plan_is_a_run_that_goes_on_with_that_plan(tmp_path: Path) -> None:
+    left = piped(tmp_path, [LETTER], "/plan Write to Ada\n")
+    assert left.returncode == 3, left.stderr
+    given = piped(tmp_path, [decision("Written.", ["1"])], "/approve yes\n/resume\n/trace\n")
+    assert given.returncode == 0, given.stderr
+    assert "Written." in given.stdout and "letter(to=Ada)" in given.stdout
+    assert (tmp_path / "sent").read_text() == "Ada\n"
+    (prompts,) = json.loads((tmp_path / "prompts.json").read_text())
+    assert "Write to Ada" in prompts[1], "the model is asked for the answer only"
+
+
+def test_a_journal_that_another_process_writes_is_told_and_nothing_is_lost(tmp_path: Path) -> None:
+    with SqliteJournal(tmp_path / "runs.db") as journal:
+        done = piped(tmp_path, [LETTER, decision("Written.", ["1"])], "/approve yes\nWrite to Ada\n/runs\n")
+        assert not journal.runs()
+    assert done.returncode == 0, done.stderr
+    assert "runs are kept for this session only" in done.stderr
+    assert "finished" in done.stdout.splitlines()[-1]
+
+
+def test_a_file_that_is_no_journal_is_refused_and_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "runs.db").write_text("a diary")
+    done = subprocess.run(
+        [sys.executable, "-c", "from agentrt.cli.main import main; main()", "repl", "--journal", "runs.db"],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "AGENTRT_HOME": str(tmp_path / "home")},
+        cwd=tmp_path,
+        input="/runs\n",
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: runs.db is damaged: file is not a database")
+    assert (tmp_path / "runs.db").read_text() == "a diary"
+
+
+@pytest.mark.parametrize(
+    ("text", "verdict"),
+    [
+        ("y", Verdict("yes")),
+        ("YES", Verdict("yes")),
+        ("n", Verdict("no")),
+        ("no  not her ", Verdict("no", "not her")),
+        ('value {"a": [1]}', Verdict("value", value={"a": [1]})),
+        ("v null", Verdict("value")),
+        ("l", Later.LATER),
+    ],
+)
+def test_answers_are_read(text: str, verdict: object) -> None:
+    assert read_answer(text) == verdict
+
+
+@given(st.text(max_size=20))
+def test_no_text_but_a_yes_is_a_yes(text: str) -> None:
+    try:
+        found = read_answer(text)
+    except UsageError as error:
+        assert "yes, no [WHY], value JSON" in str(error) or "a value is JSON" in str(error)
+        return
+    assert found != Verdict("yes") or text.strip().lower() in ("y", "ye", "yes")
+
+
+@given(st.binary(max_size=60), st.integers(1, 10))
+def test_what_is_typed_is_the_same_however_it_is_cut(keys: bytes, size: int) -> None:
+    whole, cut = TypedLine(), TypedLine()
+    entered = [*whole.feed(keys)]
+    pieces = [line for at in range(0, len(keys), size) for line in cut.feed(keys[at : at + size])]
+    assert (pieces, cut.text) == (entered, whole.text)
+    assert all(line.isprintable() for line in [*entered, whole.text])
+
+
+def test_keys_take_back_what_they_should() -> None:
+    line = TypedLine()
+    keys = "näin\x7f\x1b[A\x1bOB\x1b[1;5C one two\x17\r\x04".encode()
+    assert [*line.feed(keys)] == ["näi one"]
+    assert line.ended
+    line = TypedLine()
+    assert [*line.feed(b"abc\x04\x15no\n")] == ["no"]
+    assert not line.ended
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("policy", "why", "run", "verdict"),
+    [
+        ("yes", "approve", "r", "yes"),
+        ("yes", "tainted", "r", "yes"),
+        ("yes", "unknown", "r", None),
+        ("wait", "approve", "r", None),
+        ("wait", "approve", "", "no"),
+        ("ask", "approve", "r", None),
+    ],
+)
+async def test_without_a_terminal_the_policy_decides(policy: Policy, why: Why, run: str, verdict: str | None) -> None:
+    given = await TerminalAsker(policy)(Approval(run, "1", "send", why, "May it?", "{}", (), "d"))
+    assert (given and given.answer) == verdict
