@@ -30,7 +30,7 @@ from planner import Conclusion, PlannerEvent
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
 
-    from agentrt.serving import Capabilities, ProgressSink, ServerSettings
+    from agentrt.serving import Capabilities, ProgressSink, ServerSettings, Speculation
     from agentrt.workflows import Workflow, WorkflowEnded, WorkflowResult
     from agentrt.workflows.steps.stage import Stage
     from planner import PlanForm
@@ -70,6 +70,8 @@ class Runtime:
         cache: whether equal calls of `pure` tools are made once.
         secrets: values that are never written to the journal.
         settings: how a catalogue model or a folder is served; by default what suits this machine.
+        speculation: how that model's tokens are drafted: a method, or one as people write it, such as `"ngram:4"`,
+            `"off"`, `"auto"` or `"rsd:rsd-s:3x4@qwen2.5-coder-0.5b"`; see docs/serving.md.
         progress: told what happens while the model is opened.
 
     Raises (on entering):
@@ -95,6 +97,7 @@ class Runtime:
         cache: bool = True,
         secrets: Iterable[str] = (),
         settings: ServerSettings | None = None,
+        speculation: Speculation | str | None = None,
         progress: ProgressSink | None = None,
     ) -> None:
         self.tools = Toolset(tools)
@@ -115,6 +118,7 @@ class Runtime:
         self._cache: ResultCache | None = None
         self._spec = model
         self._settings = settings
+        self._speculation = speculation
         self._progress = progress
         self._model: BaseChatModel | None = None
         self._form: PlanForm = "free"
@@ -133,7 +137,8 @@ class Runtime:
                 return self
             # A plan should be the model's best guess, the same one every time.
             options: dict[str, Any] = {"temperature": 0.0} if isinstance(self._spec, str | Path) else {}
-            opening = open_model(self._spec, settings=self._settings, progress=self._progress, **options)
+            means: dict[str, Any] = {"settings": self._settings, "speculation": self._speculation}
+            opening = open_model(self._spec, progress=self._progress, **means, **options)
             self._model = await stack.enter_async_context(opening)
             self._form = _form_of(await capabilities_of(self._model))
             self._group = await stack.enter_async_context(anyio.create_task_group())
