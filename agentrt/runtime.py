@@ -21,6 +21,7 @@ from agentrt.policies import MakePolicy, Setting, Way, policy_for, way_of
 from agentrt.replaying import Replayed, recorded_answer, replay
 from agentrt.stopwatch import Stopwatch
 from agentrt.streaming import streamed
+from agentrt.warming import warm_planner, warming_joiner
 from executor import Account, Budget, Outcome, Plan, TaskEvent, Tool, Toolset
 from executor.approval import Approval, Approvals, Verdict, answer, pending
 from executor.cache import ResultCache
@@ -72,6 +73,7 @@ class Runtime:
         settings: how a catalogue model or a folder is served; by default what suits this machine.
         speculation: how that model's tokens are drafted: a method, or one as people write it, such as `"ngram:4"`,
             `"off"`, `"auto"` or `"rsd:rsd-s:3x4@qwen2.5-coder-0.5b"`; see docs/serving.md.
+        warm: whether a server of ours reads ahead what prompts begin with, while nobody waits for it.
         progress: told what happens while the model is opened.
 
     Raises (on entering):
@@ -98,6 +100,7 @@ class Runtime:
         secrets: Iterable[str] = (),
         settings: ServerSettings | None = None,
         speculation: Speculation | str | None = None,
+        warm: bool = True,
         progress: ProgressSink | None = None,
     ) -> None:
         self.tools = Toolset(tools)
@@ -119,6 +122,7 @@ class Runtime:
         self._spec = model
         self._settings = settings
         self._speculation = speculation
+        self._warm = warm
         self._progress = progress
         self._model: BaseChatModel | None = None
         self._form: PlanForm = "free"
@@ -142,6 +146,8 @@ class Runtime:
             self._model = await stack.enter_async_context(opening)
             self._form = _form_of(await capabilities_of(self._model))
             self._group = await stack.enter_async_context(anyio.create_task_group())
+            if self._warm and self.way == "compiler":
+                self._group.start_soon(warm_planner, self._setting(_ignore))
             self._stack = stack.pop_all()
         return self
 
@@ -364,6 +370,8 @@ class Runtime:
     async def _answer(self, question: str, observe: Callable[[Event], None], log: RunLog | None = None) -> Answer:
         stopwatch = Stopwatch(observe)
         setting = self._setting(stopwatch.see)
+        if self._warm and self._group is not None:
+            setting = warming_joiner(setting, question, self._group)
         if log is None and self._journal is not None:
             settings = {name: getattr(setting, name) for name in _KEPT}
             way = self.way if isinstance(self.way, str) else "own"

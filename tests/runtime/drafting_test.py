@@ -45,7 +45,7 @@ async def test_a_name_and_a_way_to_draft_open_a_server_that_drafts_so() -> None:
 async def test_trees_open_the_torch_engine_where_vllm_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     from agentrt.serving.rsd import ChatRSD
 
-    monkeypatch.setattr(local_model, "find_spec", lambda name: None)
+    monkeypatch.setattr(local_model, "find_spec", lambda _name: None)  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
     texts: dict[str, str] = {}
     # A one-token tree of the model's own is plain decoding: greedy text does not depend on the tree.
     for way in ("rsd:rsd-s:2x3@smollm2-135m", RSD("smollm2-135m", "rsd-c:1")):
