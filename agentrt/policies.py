@@ -123,6 +123,11 @@ def way_of(info: RunInfo, way: Way | MakePolicy) -> Way | MakePolicy:
     return way
 
 
+def joiner_for(setting: Setting) -> ThriftyJoiner:
+    """What reads the results of plans."""
+    return ThriftyJoiner(setting.model, setting.tools, reason_first=True, observe=setting.observe)
+
+
 def _compiler(setting: Setting) -> Policy:
     """Plans first; one call at a time where there is no plan and nothing has been done yet."""
     touched = False
@@ -140,7 +145,7 @@ def _compiler(setting: Setting) -> Policy:
     compiler = CompilerPolicy(
         setting.planner(speculation),
         executor,
-        ThriftyJoiner(setting.model, setting.tools, reason_first=True, observe=setting.observe),
+        joiner_for(setting),
         pipeline=Pipeline(setting.tools, setting.passes),
         speculation=speculation,
         max_replans=setting.max_replans,

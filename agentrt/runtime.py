@@ -21,6 +21,7 @@ from agentrt.policies import MakePolicy, Setting, Way, given, policy_for, way_of
 from agentrt.replaying import Replayed, recorded_answer, replay
 from agentrt.stopwatch import Stopwatch
 from agentrt.streaming import streamed
+from agentrt.warming import warm_planner, warming_joiner
 from executor import Account, Budget, Outcome, Plan, TaskEvent, Tool, Toolset
 from executor.approval import Approval, Approvals, Verdict, answer, pending
 from executor.cache import ResultCache
@@ -30,7 +31,7 @@ from planner import Conclusion, PlannerEvent
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
 
-    from agentrt.serving import Capabilities, ProgressSink, ServerSettings
+    from agentrt.serving import Capabilities, ProgressSink, ServerSettings, Speculation
     from agentrt.workflows import Workflow, WorkflowEnded, WorkflowResult
     from agentrt.workflows.steps.stage import Stage
     from planner import PlanForm
@@ -71,6 +72,9 @@ class Runtime:
         secrets: values that are never written to the journal.
         begun: told of every run that begins or goes on, once it is in the journal.
         settings: how a catalogue model or a folder is served; by default what suits this machine.
+        speculation: how that model's tokens are drafted: a method, or one as people write it, such as `"ngram:4"`,
+            `"off"`, `"auto"` or `"rsd:rsd-s:3x4@qwen2.5-coder-0.5b"`; see docs/serving.md.
+        warm: whether a server of ours reads ahead what prompts begin with, while nobody waits for it.
         progress: told what happens while the model is opened.
 
     Raises (on entering):
@@ -97,6 +101,8 @@ class Runtime:
         secrets: Iterable[str] = (),
         begun: Callable[[RunInfo], None] | None = None,
         settings: ServerSettings | None = None,
+        speculation: Speculation | str | None = None,
+        warm: bool = True,
         progress: ProgressSink | None = None,
     ) -> None:
         self.tools = Toolset(tools)
@@ -118,6 +124,8 @@ class Runtime:
         self._cache: ResultCache | None = None
         self._spec = model
         self._settings = settings
+        self._speculation = speculation
+        self._warm = warm
         self._progress = progress
         self._model: BaseChatModel | None = None
         self._form: PlanForm = "free"
@@ -136,10 +144,13 @@ class Runtime:
                 return self
             # A plan should be the model's best guess, the same one every time.
             options: dict[str, Any] = {"temperature": 0.0} if isinstance(self._spec, str | Path) else {}
-            opening = open_model(self._spec, settings=self._settings, progress=self._progress, **options)
+            means: dict[str, Any] = {"settings": self._settings, "speculation": self._speculation}
+            opening = open_model(self._spec, progress=self._progress, **means, **options)
             self._model = await stack.enter_async_context(opening)
             self._form = _form_of(await capabilities_of(self._model))
             self._group = await stack.enter_async_context(anyio.create_task_group())
+            if self._warm and self.way == "compiler":
+                self._group.start_soon(warm_planner, self._setting(_ignore))
             self._stack = stack.pop_all()
         return self
 
@@ -376,6 +387,8 @@ class Runtime:
         stopwatch = Stopwatch(observe)
         setting = self._setting(stopwatch.see)
         way: Way | MakePolicy = self.way if plan is None else given(plan)
+        if self._warm and self._group is not None:
+            setting = warming_joiner(setting, question, self._group)
         if log is None and self._journal is not None:
             settings = {name: getattr(setting, name) for name in _KEPT}
             head: dict[str, object] = {"question": question, "settings": settings, "budget": self._budget_json()}

@@ -109,18 +109,21 @@ class Joiner:
             JoinFailed: the model's reply was no decision, twice.
             Exception: whatever the model raised.
         """
-        from langchain_core.messages import HumanMessage, SystemMessage
-
         began = self._clock()
         self._observe(JoinStarted(began, final))
-        results = transcript(rounds, self.tools, budget=self.preview) or "(no calls were made)"
-        asked = f"Question: {without_marks(question)}\n\nResults:\n{results}"
-        messages: list[BaseMessage] = [SystemMessage(content=self._instructions(final)), HumanMessage(content=asked)]
-        decision, usage = await self._decide(messages, rounds, final)
+        decision, usage = await self._decide(self.opening(question, rounds, final=final), rounds, final)
         now = self._clock()
         answer, tasks = decision if isinstance(decision, Finish) else (None, ())
         self._observe(Joined(now, answer, tasks, usage, now - began))
         return decision, usage
+
+    def opening(self, question: str, rounds: Sequence[Round], *, final: bool = False) -> list[BaseMessage]:
+        """What the model is sent first about `rounds`."""
+        from langchain_core.messages import HumanMessage, SystemMessage
+
+        results = transcript(rounds, self.tools, budget=self.preview) or "(no calls were made)"
+        asked = f"Question: {without_marks(question)}\n\nResults:\n{results}"
+        return [SystemMessage(content=self._instructions(final)), HumanMessage(content=asked)]
 
     async def _decide(
         self, messages: list[BaseMessage], rounds: Sequence[Round], final: bool

@@ -134,6 +134,11 @@ class LLMPlanner:
         """
         return PlanStream(self, question, earlier, reason)
 
+    def request(self, question: str) -> tuple[list[BaseMessage], dict[str, Any]]:
+        """What the model is sent for a first plan, and with which options: to have its beginning read ahead."""
+        stream = PlanStream(self, question, (), "")
+        return stream.opening, stream.options()
+
 
 class PlanStream(AsyncIterator[Task]):
     """The tasks of one plan, each the moment its call is written, after everything it needs.
@@ -142,6 +147,7 @@ class PlanStream(AsyncIterator[Task]):
     stream stops the model.
 
     Attributes:
+        opening: what the model is sent first.
         usage: what the model said the plan took, over all attempts so far.
         text: what the model wrote in the last attempt.
         reads: ids that the plan's `join($1, …)` names; empty when it reads all.
@@ -172,7 +178,7 @@ class PlanStream(AsyncIterator[Task]):
         )
         called = {task.call for done in earlier for task in done.plan}
         self._tools, system = planner.view(f"{question} {reason}".strip(), called)
-        self._opening: list[BaseMessage] = [SystemMessage(content=system), HumanMessage(content=asked)]
+        self.opening: list[BaseMessage] = [SystemMessage(content=system), HumanMessage(content=asked)]
         self._given = 0
         self._tasks = self._write()
 
@@ -189,7 +195,7 @@ class PlanStream(AsyncIterator[Task]):
     async def _write(self) -> AsyncGenerator[Task]:
         observe, clock, corrections = self._planner.observe, self._planner.clock, self._planner.corrections
         began = clock()
-        messages = self._opening
+        messages = self.opening
         problems: list[PlanProblem] = []
         for attempt in range(corrections + 1):
             observe(PlanStarted(clock(), self._round, attempt))
@@ -269,9 +275,10 @@ class PlanStream(AsyncIterator[Task]):
             calls = [{"tool": task.call, "args": render_tree(task.args)} for task in checker.accepted]
             stands = json.dumps({"calls": calls}, ensure_ascii=False)
         request = correction_prompt(problems, checker.broken, checker.next_id)
-        return [*self._opening, AIMessage(content=stands), HumanMessage(content=request)]
+        return [*self.opening, AIMessage(content=stands), HumanMessage(content=request)]
 
-    def _ask(self, messages: Sequence[BaseMessage]) -> AsyncGenerator[AIMessageChunk]:
+    def options(self) -> dict[str, Any]:
+        """What the next request to the model says besides its messages."""
         planner = self._planner
         checker = self._checker
         known = [*checker.known, *(task.id for task in checker.accepted)]
@@ -284,6 +291,8 @@ class PlanStream(AsyncIterator[Task]):
             known=known,
             thought=planner.thought and not checker.accepted,
         )
-        options: dict[str, Any] = {"max_tokens": planner.max_tokens, **held_to, **planner.options}
-        stream = planner.model.astream(messages, None, stop=[END_OF_PLAN], **options)
+        return {"max_tokens": planner.max_tokens, **held_to, **planner.options}
+
+    def _ask(self, messages: Sequence[BaseMessage]) -> AsyncGenerator[AIMessageChunk]:
+        stream = self._planner.model.astream(messages, None, stop=[END_OF_PLAN], **self.options())
         return cast("AsyncGenerator[AIMessageChunk]", stream)

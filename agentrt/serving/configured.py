@@ -24,7 +24,7 @@ from pydantic_settings import (
 
 from agentrt.serving.errors import SettingsRefused
 from agentrt.serving.settings import ServerSettings
-from agentrt.serving.speculation import SPECULATION, Speculation, parse_speculation
+from agentrt.serving.speculation import SPECULATION, Speculation, wished
 
 FILE = "agentrt.toml"
 
@@ -72,10 +72,8 @@ class ServingConfig(BaseSettings):
         match self.speculation:
             case None:
                 return None
-            case str() as text if text.strip().lower() == "auto":
-                return "auto"
             case str() as text:
-                return parse_speculation(text)
+                return wished(text)
             case dict() as described:
                 return SPECULATION.validate_python(described)
 

@@ -113,8 +113,10 @@ class RequestRefused(RequestError):
 
     Attributes:
         status: HTTP status code.
+        retry_after: Seconds after which the endpoint wants to be asked again; None when it did not say.
     """
 
-    def __init__(self, message: str, *, status: int) -> None:
+    def __init__(self, message: str, *, status: int, retry_after: float | None = None) -> None:
         super().__init__(message)
         self.status = status
+        self.retry_after = retry_after

@@ -8,14 +8,14 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from agentrt.serving.capabilities import OF_VLLM
 from agentrt.serving.catalogue import CATALOGUE, CatalogueEntry, Scheme, lookup
-from agentrt.serving.errors import UnknownModel
+from agentrt.serving.errors import SpeculationRefused, UnknownModel
 from agentrt.serving.progress import ProgressSink, no_progress
 from agentrt.serving.settings import Patience, ServerSettings
-from agentrt.serving.speculation import RSD
+from agentrt.serving.speculation import RSD, Speculation, wished
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -40,6 +40,7 @@ def open_model(
     progress: ProgressSink | None = None,
     api_key: str | None = None,
     settings: ServerSettings | None = None,
+    speculation: Speculation | str | None = None,
     scheme: Scheme | None = None,
     patience: Patience | None = None,
     **options: Any,
@@ -56,6 +57,9 @@ def open_model(
         progress: Told what happens while one waits.
         api_key: For a URL; without it `OPENAI_API_KEY` is used.
         settings: How to serve a catalogue model or a folder; without them what suits this machine.
+        speculation: How tokens are drafted, as a method or as people write it (`"ngram:4"`, `"auto"`, `"off"`,
+            `"rsd:rsd-s:3x4@DRAFT"`); it wins over `settings`. Draft trees run in the torch engine where vLLM is
+            not installed. For models served here only.
         scheme: How a catalogue model's weights are stored; without it what suits this machine.
         patience: Time limits of the server.
         options: Fields of `ChatVLLM`, such as `temperature=0` or `model="name at the URL"`.
@@ -63,10 +67,19 @@ def open_model(
     Raises:
         UnknownModel: The name means nothing; the message has the nearest names.
         MissingPackage: vLLM is not installed; the message has the line that installs it.
+        SpeculationRefused: The way to draft means nothing, or cannot work with this model; or the model is a server
+            elsewhere or an object, which draft as they were started.
         ModelFilesError: The model could not be pulled or converted.
         ServerStartFailed, ServerStartTimeout: The server did not come up.
     """
-    return _open(spec, progress or no_progress, api_key, settings, scheme, patience, options)
+    method = None if speculation is None else wished(speculation)
+    if method is not None and (not isinstance(spec, str | Path) or _is_url(spec)):
+        what = f"{spec} is a server" if isinstance(spec, str) else f"a {type(spec).__name__} is a model"
+        raise SpeculationRefused(
+            f"{what} that drafts as it was started, so speculation= cannot change it. Leave it out, or give the name "
+            "of a model to serve here."
+        )
+    return _open(spec, progress or no_progress, api_key, settings, method, scheme, patience, options)
 
 
 @asynccontextmanager
@@ -75,6 +88,7 @@ async def _open(
     progress: ProgressSink,
     api_key: str | None,
     settings: ServerSettings | None,
+    method: Speculation | Literal["auto"] | None,
     scheme: Scheme | None,
     patience: Patience | None,
     options: dict[str, Any],
@@ -86,7 +100,7 @@ async def _open(
 
     from agentrt.serving.chat_model import ChatVLLM
 
-    if isinstance(spec, str) and _URL.match(spec):
+    if isinstance(spec, str) and _is_url(spec):
         key = SecretStr(api_key) if api_key else None
         remote = ChatVLLM(base_url=spec.rstrip("/"), api_key=key, **options)
         try:
@@ -94,20 +108,15 @@ async def _open(
         finally:
             await remote.aclose()
         return
-    if settings is not None and isinstance(settings.speculation, RSD) and find_spec("vllm") is None:
-        from agentrt.serving.rsd import open_chat
-
-        folder, method = await _for_torch(spec, settings.speculation, progress)
-        context = settings.max_model_len
-        async with open_chat(
-            folder, Path(method.draft), tree=method.tree, device=settings.device, max_length=context, **options
-        ) as trees:
-            yield trees
+    trees = _asked_for(settings, method)
+    if isinstance(trees, RSD) and find_spec("vllm") is None:
+        async with _in_torch(spec, settings, trees, progress, options) as model:
+            yield model
         return
     from agentrt.serving.command import vllm_command
     from agentrt.serving.server import shared_server
 
-    served = await _folder_for(spec, settings, scheme, progress)
+    served = await _folder_for(spec, settings, method, scheme, progress)
     command = vllm_command(served.folder, served.name, served.settings)
     async with shared_server(command, patience=patience, progress=progress) as server:
         # A request that fails here fails for a reason: sending it again would only hide it.
@@ -126,20 +135,61 @@ async def _open(
             await local.aclose()
 
 
+def _is_url(spec: str | Path) -> bool:
+    return isinstance(spec, str) and _URL.match(spec) is not None
+
+
+def _asked_for(
+    settings: ServerSettings | None, method: Speculation | Literal["auto"] | None
+) -> Speculation | Literal["auto"] | None:
+    """The way to draft that somebody asked for: in the call, in the settings, or in what is written down."""
+    if method is not None or settings is not None:
+        return method or (settings.speculation if settings else None)
+    from agentrt.serving.configured import read_config
+
+    return read_config().method()
+
+
+@asynccontextmanager
+async def _in_torch(
+    spec: str | Path,
+    settings: ServerSettings | None,
+    method: RSD,
+    progress: ProgressSink,
+    options: dict[str, Any],
+) -> AsyncGenerator[BaseChatModel]:
+    """The torch engine, which drafts trees where there is no vLLM."""
+    from agentrt.serving.probe import default_device
+    from agentrt.serving.rsd import open_chat
+
+    folder, method = await _for_torch(spec, method, progress)
+    device = settings.device if settings else default_device()
+    context = settings.max_model_len if settings else None
+    if context is None and (entry := _entry_of(spec)) is not None:
+        context = entry.served_context
+    async with open_chat(
+        folder, Path(method.draft), tree=method.tree, device=device, max_length=context, **options
+    ) as model:
+        yield model
+
+
 async def _folder_for(
-    spec: str | Path, settings: ServerSettings | None, scheme: Scheme | None, progress: ProgressSink
+    spec: str | Path,
+    settings: ServerSettings | None,
+    method: Speculation | Literal["auto"] | None,
+    scheme: Scheme | None,
+    progress: ProgressSink,
 ) -> ServedFolder:
     from agentrt.serving.command import require_vllm
+    from agentrt.serving.configured import read_config
     from agentrt.serving.probe import default_device
 
     entry = _entry_of(spec)
-    from agentrt.serving.configured import read_config
-
     device = settings.device if settings else default_device()
     if entry is None:
         folder = _checkpoint_folder(Path(spec))
         chosen_settings = settings or read_config().over(ServerSettings(device=device))
-        return await _checked(ServedFolder(folder, folder.name, chosen_settings), scheme, progress)
+        return await _checked(ServedFolder(folder, folder.name, _drafting(chosen_settings, method)), scheme, progress)
     # Before minutes of pulling, not after.
     require_vllm(device)
     from agentrt.serving.convert import convert
@@ -150,7 +200,11 @@ async def _folder_for(
     settings = settings or read_config().over(chosen.settings)
     if settings.max_model_len is None:
         settings = replace(settings, max_model_len=entry.served_context)
-    return await _checked(ServedFolder(folder, entry.name, settings), scheme, progress)
+    return await _checked(ServedFolder(folder, entry.name, _drafting(settings, method)), scheme, progress)
+
+
+def _drafting(settings: ServerSettings, method: Speculation | Literal["auto"] | None) -> ServerSettings:
+    return settings if method is None else replace(settings, speculation=method)
 
 
 async def _checked(served: ServedFolder, scheme: Scheme | None, progress: ProgressSink) -> ServedFolder:

@@ -56,7 +56,7 @@ def translate(error: Exception, endpoint: Endpoint) -> ServingError | None:
     if endpoint.obituary is not None:
         return ServerDied(f"The model server for {endpoint.model} died: {endpoint.obituary}")
     if isinstance(error, openai.APIStatusError):
-        return _refusal(error.status_code, _quote(error), endpoint)
+        return _refusal(error.status_code, _quote(error), endpoint, _seconds(error.response.headers.get("retry-after")))
     if isinstance(error, openai.APITimeoutError) or "Timeout" in type(error).__name__:
         return RequestTimeout(
             f"{endpoint.base_url} did not answer within {endpoint.timeout:.0f} s (model {endpoint.model}). "
@@ -85,7 +85,7 @@ def connection_lost(error: Exception) -> bool:
     return isinstance(error, (ConnectionLost, json.JSONDecodeError, openai.APIError)) or _of_transport(error)
 
 
-def _refusal(status: int, words: str, endpoint: Endpoint) -> ServingError:
+def _refusal(status: int, words: str, endpoint: Endpoint, retry_after: float | None) -> ServingError:
     where = f"{endpoint.base_url} (model {endpoint.model})"
     lower = words.lower()
     if status in (401, 403):
@@ -101,12 +101,23 @@ def _refusal(status: int, words: str, endpoint: Endpoint) -> ServingError:
             f"The prompt and the answer do not fit the context at {where}: {words}. Shorten the prompt, "
             "lower max_tokens, or serve the model with a longer context."
         )
+    wait = "wait" if retry_after is None else f"wait {retry_after:g} s"
     hint = {
         404: "Check that the URL is the API root (it usually ends in /v1).",
-        429: "It is busy or a quota is used up: wait, then try again.",
-        503: "It is overloaded or still starting: wait, then try again.",
+        429: f"It is busy or a quota is used up: {wait}, then try again.",
+        503: f"It is overloaded or still starting: {wait}, then try again.",
     }.get(status, "Look at its log." if status >= 500 else "Change the request accordingly.")
-    return RequestRefused(f"{where} refused the request ({status}): {words}. {hint}", status=status)
+    return RequestRefused(
+        f"{where} refused the request ({status}): {words}. {hint}", status=status, retry_after=retry_after
+    )
+
+
+def _seconds(header: str | None) -> float | None:
+    """Seconds of a `Retry-After`; None for the form with a date, which nobody's model server sends."""
+    try:
+        return None if header is None else max(0.0, float(header))
+    except ValueError:
+        return None
 
 
 def _quote(error: Exception) -> str:

@@ -189,6 +189,17 @@ def parse_speculation(text: str) -> Speculation:
         raise SpeculationRefused(f"{text!r} is no way to draft tokens ({why}). Ways to draft: {FORMS}.") from None
 
 
+def wished(wish: Speculation | str) -> Speculation | Literal["auto"]:
+    """A method, what people type for one, or `auto`, told apart.
+
+    Raises:
+        SpeculationRefused: Text that is none of `FORMS`.
+    """
+    if not isinstance(wish, str):
+        return wish
+    return "auto" if wish.strip().lower() == "auto" else parse_speculation(wish)
+
+
 def _check_load(load: Load) -> None:
     requests = [pair[0] for pair in load]
     if requests != sorted(set(requests)):

@@ -4,9 +4,13 @@ What it does with a request is said by the last message:
     "die"        two words, then the process is gone
     "forever"    words until the client hangs up, which `GET /hung-up` then counts
     "too long"   400, as vLLM says it
-    "busy"       429
+    "busy"       429, with the word to come back in seven seconds
+    "later"      429 with the word to come back in a second, once for each server, then an answer
     "half"       two words, then the connection closes without an end
     "torn"       two words, then half an event
+    "split"      an event that comes in two pieces, then an answer
+    "stall"      two words, then nothing until the client hangs up
+    "flood"      32 MiB of words, as fast as they are read; `GET /sent` has the bytes so far
     "overloaded" 503, once for each server, then an answer
     "crash"      gone before a word, once for each folder in FAKE_CRASHED
     "call"       a tool call, in pieces
@@ -26,12 +30,17 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 hung_up = threading.Semaphore(0)
 overloaded = threading.Semaphore(1)
+later = threading.Semaphore(1)
+sent = 0
+FLOOD = 32 * 2**20
 METRICS = """\
 # HELP vllm:num_requests_running Number of requests in model execution batches.
 # TYPE vllm:num_requests_running gauge
@@ -60,6 +69,8 @@ class Handler(BaseHTTPRequestHandler):
             return
         if self.path == "/hung-up":
             self._json(200, {"hung_up": hung_up.acquire(timeout=10)})
+        elif self.path == "/sent":
+            self._json(200, {"sent": sent})
         elif self.path == "/metrics":
             self._text(METRICS)
         elif self.path == "/v1/models":
@@ -82,7 +93,9 @@ class Handler(BaseHTTPRequestHandler):
             case "too long":
                 self._error(400, "This model's maximum context length is 8 tokens. You asked for 9.", "BadRequest")
             case "busy":
-                self._error(429, "slow down", "RateLimit")
+                self._error(429, "slow down", "RateLimit", retry_after=7)
+            case "later" if later.acquire(blocking=False):
+                self._error(429, "slow down", "RateLimit", retry_after=1)
             case "overloaded" if overloaded.acquire(blocking=False):
                 self._error(503, "no capacity", "Overloaded")
             case "crash" if (crashed := Path(os.environ["FAKE_CRASHED"], "crashed")).parent and not crashed.exists():
@@ -112,6 +125,15 @@ class Handler(BaseHTTPRequestHandler):
             self._chunk(b'data: {"id": "1", "choices": [{"ind\n\n')
             self.wfile.write(b"0\r\n\r\n")
             return
+        if what == "split":
+            whole = f"data: {json.dumps(_delta('and a half '))}\n\n".encode()
+            self._chunk(whole[:40])
+            time.sleep(0.05)
+            self._chunk(whole[40:])
+        if what == "stall":
+            self.close_connection = True
+            self.connection.recv(1)
+            return
         if what == "call":
             for piece in _CALL_PIECES:
                 self._event(piece)
@@ -127,6 +149,8 @@ class Handler(BaseHTTPRequestHandler):
             while what == "forever":
                 self._event(_delta("more "))
                 time.sleep(0.01)
+            while what == "flood" and sent < FLOOD:
+                self._event(_delta("x" * 4096))
         except OSError:
             hung_up.release()
             self.close_connection = True
@@ -142,8 +166,10 @@ class Handler(BaseHTTPRequestHandler):
         self._chunk(f"data: {json.dumps(event)}\n\n".encode())
 
     def _chunk(self, data: bytes) -> None:
+        global sent
         self.wfile.write(f"{len(data):x}\r\n".encode() + data + b"\r\n")
         self.wfile.flush()
+        sent += len(data)
 
     def _authorised(self) -> bool:
         key = os.environ.get("VLLM_API_KEY")
@@ -152,8 +178,9 @@ class Handler(BaseHTTPRequestHandler):
         self._error(401, "Unauthorized", "AuthenticationError")
         return False
 
-    def _error(self, status: int, message: str, kind: str) -> None:
-        self._json(status, {"error": {"message": message, "type": kind, "code": status}})
+    def _error(self, status: int, message: str, kind: str, retry_after: int | None = None) -> None:
+        headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
+        self._json(status, {"error": {"message": message, "type": kind, "code": status}}, headers)
 
     def _text(self, text: str) -> None:
         self.send_response(200)
@@ -162,9 +189,11 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(text.encode())
 
-    def _json(self, status: int, value: dict[str, Any]) -> None:
+    def _json(self, status: int, value: dict[str, Any], headers: Mapping[str, str] = MappingProxyType({})) -> None:
         data = json.dumps(value).encode()
         self.send_response(status)
+        for name, said in headers.items():
+            self.send_header(name, said)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import time
 import urllib.request
 
 import anyio
@@ -110,7 +111,7 @@ def _hung_up(url: str) -> bool:
     ("says", "error", "words"),
     [
         ("too long", ContextTooLong, "maximum context length is 8"),
-        ("busy", RequestRefused, "429"),
+        ("busy", RequestRefused, "429.*wait 7 s"),
         ("half", EndpointUnreachable, "broke off"),
         ("torn", EndpointUnreachable, "broke off"),
         ("anything else", None, ""),
@@ -129,11 +130,66 @@ async def test_refusals_say_what_and_where(fake_url: str, says: str, error: type
 
 
 @pytest.mark.asyncio
-async def test_silence_becomes_a_timeout(fake_url: str) -> None:
+async def test_silence_becomes_a_timeout_before_the_first_word_and_after_it(fake_url: str) -> None:
     client = model(fake_url, timeout=0.2)
     with pytest.raises(RequestTimeout, match="did not answer within"):
         await client.ainvoke("silence")
+    said = ""
+    with pytest.raises(RequestTimeout, match="did not answer within"):
+        async for chunk in client.astream("stall"):
+            said += chunk.text
+    assert said == "one two "
     await client.aclose()
+
+
+def test_silence_becomes_a_timeout_without_await_too(fake_url: str) -> None:
+    client = model(fake_url, timeout=0.2)
+    with pytest.raises(RequestTimeout, match="did not answer within"):
+        list(client.stream("stall"))
+    client.close()
+
+
+@pytest.mark.asyncio
+async def test_an_event_that_comes_in_two_pieces_is_one(fake_url: str) -> None:
+    client = model(fake_url)
+    assert "".join([chunk.text async for chunk in client.astream("split")]) == "one two and a half three"
+    await client.aclose()
+
+
+@pytest.mark.asyncio
+async def test_a_server_that_says_when_to_come_back_is_asked_again_then(fake_url: str) -> None:
+    client = model(fake_url, max_retries=1)
+    began = time.monotonic()
+    assert (await client.ainvoke("later")).text == "echo: later"
+    assert time.monotonic() - began >= 1.0
+    with pytest.raises(RequestRefused) as caught:
+        await model(fake_url).ainvoke("busy")
+    assert (caught.value.status, caught.value.retry_after) == (429, 7.0)
+    await client.aclose()
+
+
+@pytest.mark.asyncio
+async def test_a_slow_reader_holds_up_nobody_and_little_memory(fake_url: str) -> None:
+    """What is not read stays at the server: it stops writing when the socket's buffers are full."""
+    client = model(fake_url)
+    stream = client.astream("flood")
+    with anyio.fail_after(30):
+        while "x" not in (await anext(stream)).text:
+            pass
+        before = -1
+        while before != (before := await anyio.to_thread.run_sync(_sent, fake_url)):
+            # Others are served while the stream waits for its reader.
+            for _ in range(5):
+                assert (await client.ainvoke("hi")).text == "echo: hi"
+        assert before < 16 * 2**20
+        read = len("".join([chunk.text async for chunk in stream]))
+    assert read > 30 * 2**20
+    await client.aclose()
+
+
+def _sent(url: str) -> int:
+    with urllib.request.urlopen(url.removesuffix("/v1") + "/sent") as answer:
+        return json.load(answer)["sent"]
 
 
 @pytest.mark.asyncio

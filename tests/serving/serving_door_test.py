@@ -5,8 +5,9 @@ from __future__ import annotations
 import importlib.util
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any
 
@@ -46,8 +47,13 @@ QWEN = CATALOGUE["qwen2.5-coder-1.5b"]
 
 
 @pytest.fixture
-def any_vllm(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(importlib.util, "find_spec", lambda _name: object())  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
+def any_vllm(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    nowhere = ModuleSpec("vllm", None)
+    # What was read of the real one is not to be taken for it, nor the other way round.
+    command_module._source.cache_clear()  # pyright: ignore[reportPrivateUsage]
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _name: nowhere)  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
+    yield
+    command_module._source.cache_clear()  # pyright: ignore[reportPrivateUsage]
 
 
 @pytest.mark.asyncio
