@@ -2,13 +2,14 @@
 
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from dataclasses import replace
 from itertools import pairwise
 
 import anyio
 import pytest
 import pytest_asyncio
 
-from agentrt.serving import ChatVLLM
+from agentrt.serving import ChatVLLM, held_to
 from agentrt.tools.conversation import conversation
 from executor import Executor, Finished, Task
 from multiagent import (
@@ -49,6 +50,17 @@ async def test_budgets_hold_and_conversations_run_at_once(speaker: ChatVLLM):
         assert result.stop_reason and result.tokens <= 90
         assert all(turn.usage.completion <= 24 for turn in result.transcript)
         assert all(usage.prompt > 0 for usage in result.usage_by_agent.values())
+
+
+async def test_messages_are_held_to_their_format(speaker: ChatVLLM):
+    agents = [replace(agent, max_tokens=120, sampling={"temperature": 1.0}) for agent in AGENTS]
+    setup = Conversation(agents, format="compact", until=MaxTurns(4), guards=None, hold=held_to)
+    case = Case(setup, QUESTION, seed=1)
+    (result,) = await converse_all([case], model=speaker)
+    assert isinstance(result, ConversationResult), result
+    turns = result.transcript.regular
+    assert len(turns) == 4 and all(setup.format.conforms(turn.text) for turn in turns)
+    assert turns[0].answer is None and all(turn.answer for turn in turns[1:])
 
 
 async def test_a_model_held_to_the_names_chooses_who_speaks(speaker: ChatVLLM):
