@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,9 @@ from multiagent.view import View, estimate_tokens
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
 
+Hold = Callable[["BaseChatModel", str], Awaitable[Mapping[str, Any]]]
+"""Makes the arguments that hold a model's text to a grammar; `agentrt.serving.held_to` is one."""
+
 UNTIL: Until = Agreement() | MaxTurns(10)
 """When a conversation ends that does not say: Optima's rule."""
 
@@ -47,6 +50,9 @@ class Conversation:
         reward: rates the result of a run that has a reference answer.
         last_answer: tokens for the answer that is asked for when the conversation had to stop without one; 0 never
             asks. A `TokenBudget` in `until` says this itself.
+        hold: makes of a model and a grammar (EBNF) the arguments of a call that hold its text to the grammar, none
+            where the endpoint cannot. With it, messages keep to the grammars of the format, if it has any, and a last
+            answer is one short line. Agents with tools write freely.
         count: counts tokens where the model does not report them.
 
     Raises:
@@ -65,6 +71,7 @@ class Conversation:
         context: Context = (),
         reward: Reward | None = None,
         last_answer: int = 48,
+        hold: Hold | None = None,
         count: Callable[[str], int] = estimate_tokens,
     ) -> None:
         check_names(agents)
@@ -81,6 +88,7 @@ class Conversation:
         self.reward = reward
         reserve = until.reserve
         self.last_answer = last_answer if reserve is None else reserve
+        self.hold = hold
         self.count = count
         self.view = View.of(self.agents, self.protocol, self.format, context)
         self.by_name = {agent.name: agent for agent in agents}

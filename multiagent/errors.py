@@ -31,6 +31,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from multiagent.events import ConversationResult
     from multiagent.transcript import Transcript
 
 
@@ -125,7 +126,9 @@ class DiskFull(StoreError):
 
 
 class RewardError(MultiagentError):
-    """A reward that cannot be computed."""
+    """A reward that cannot be computed. `result` is the conversation that was to be rated, where one was just held."""
+
+    result: ConversationResult | None = None
 
 
 class RewardNotFinite(RewardError):

@@ -10,13 +10,16 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, cast
 
 from multiagent.errors import UnknownFormat
 from multiagent.transcript import Transcript
 
 Kind = Literal["asks", "tells", "answers", "says"]
+
+Duty = Literal["share", "answer", "solve", "review"]
+"""What a turn is for, as the protocol sees it: tell or ask, answer, work out an answer, or check one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +38,13 @@ class Format:
         name: how it is chosen.
         instruction: what the agents are told.
         read: splits a message into items; None where the format has no rules to read by.
+        grammars: for each duty the EBNF (`root ::= …`) that a message keeps to, where endpoints can hold it to one.
     """
 
     name: str
     instruction: str
     read: Callable[[str], list[Item]] | None = None
+    grammars: Mapping[Duty, str] = field(default_factory=dict[Duty, str])
 
     def items(self, text: str) -> list[Item]:
         """What a message does, in order; a single `says` for a format without a reader."""
@@ -148,6 +153,23 @@ def _read_triples(text: str) -> list[Item]:
     return items
 
 
+_NOTES = """
+fact ::= "+ " word (" " word){0,13}
+ask ::= "? " word (" " word){0,9}
+answer ::= "= " word (" " word){0,5}
+word ::= [^ \\n]{1,24}"""
+
+_COMPACT: Mapping[Duty, str] = {
+    "share": f'root ::= ask | fact ("\\n" fact)? ("\\n" ask)?{_NOTES}',
+    "answer": f'root ::= (fact "\\n")? answer{_NOTES}',
+    "solve": f'root ::= (fact "\\n"){{0,6}} answer{_NOTES}',
+    "review": f'root ::= "AGREE" | fact{_NOTES}',
+}
+"""What `compact` is held to. Whole words, so that nothing ends in the middle of one."""
+
+ONE_LINE = 'root ::= word (" " word){0,9}\nword ::= [^ \\n]{1,24}'
+"""What a last answer is held to, in every format."""
+
 _ANSWER_RULE = "When you know the answer, end your message with a line `Answer: …` that holds only the answer itself."
 
 _POOL = (
@@ -155,10 +177,11 @@ _POOL = (
     Format(
         "compact",
         # No line of it may look like a message: small models copy such lines word for word.
-        "Write in note form, never in sentences, at most 3 short lines. Begin each line with one mark: `?` before a "
-        "question to the others, `+` before a fact that the others lack, `=` before the answer (1 to 5 words). "
-        "Nothing else: no greeting, no explanation, no repetition.",
+        "Write in note form, never in sentences, at most 3 short lines. Begin each line with one mark: `+` before a "
+        "fact of yours that bears on the question, `?` before what you need to know, `=` before the answer: only the "
+        "name, number or words that the question asks for, 1 to 5 words. No greeting, no explanation, no repetition.",
         _read_marks,
+        _COMPACT,
     ),
     Format(
         "json",

@@ -17,9 +17,11 @@ from multiagent.errors import (
     ContextTooLarge,
     ConversationError,
     NoModel,
+    RewardError,
     UnknownAgent,
 )
 from multiagent.events import ConversationEvent, ConversationResult, Piece, Stopped, TurnFinished, TurnStarted
+from multiagent.formats import ONE_LINE
 from multiagent.side_by_side import together
 from multiagent.speakers import Floor
 from multiagent.speaking import Utterance, speak
@@ -122,7 +124,9 @@ class Run:
 
     async def _turn(self, agent: Agent, limit: int, wave: int) -> Turn:
         messages = self.setup.view.prompt(agent.name, self.transcript)
-        said = await self._speak(agent, messages, limit)
+        duty = self.setup.protocol.duty(agent.name, self.transcript, self.setup.names)
+        grammar = self.setup.format.grammars.get(duty) if duty is not None else None
+        said = await self._speak(agent, messages, limit, grammar)
         answer = self.setup.protocol.answer(said.text, agent.name, self.transcript, self.setup.format)
         return _as_turn(agent.name, said, answer, wave)
 
@@ -135,13 +139,13 @@ class Run:
             return
         agent = replace(self.setup.by_name[name], tools=())
         messages = self.setup.view.last_prompt(name, self.transcript)
-        said = await self._speak(agent, messages, self.setup.last_answer)
+        said = await self._speak(agent, messages, self.setup.last_answer, ONE_LINE)
         lines = [line.strip() for line in said.text.splitlines() if line.strip()]
         answer = self.setup.format.answer(said.text) or (lines[0] if lines else None)
         wave = self.transcript[-1].wave + 1 if self.transcript.turns else 0
         await self._add(replace(_as_turn(name, said, answer, wave), kind="last"))
 
-    async def _speak(self, agent: Agent, messages: list[Any], limit: int) -> Utterance:
+    async def _speak(self, agent: Agent, messages: list[Any], limit: int, grammar: str | None) -> Utterance:
         model = agent.model or self.model
         if model is None:
             raise NoModel(agent.name)
@@ -154,8 +158,11 @@ class Run:
                 await observe(Piece(agent.name, text))
 
         others = [name for name in self.setup.names if name != agent.name]
-        settled = replace(agent, sampling={**self.sampling, **agent.sampling})
         try:
+            held: Mapping[str, Any] = {}
+            if grammar is not None and self.setup.hold is not None and not agent.tools:
+                held = await self.setup.hold(model, grammar)
+            settled = replace(agent, sampling={**held, **self.sampling, **agent.sampling})
             return await speak(
                 settled,
                 model,
@@ -218,7 +225,11 @@ class Run:
     async def _rate(self, result: ConversationResult, reference: str | Sequence[str] | None) -> ConversationResult:
         if self.setup.reward is None or reference is None:
             return result
-        parts = await self.setup.reward.rate([(result.answer, result.transcript)], reference)
+        try:
+            parts = await self.setup.reward.rate([(result.answer, result.transcript)], reference)
+        except RewardError as error:
+            error.result = result  # it was paid for
+            raise
         return replace(result, reward=parts[0])
 
 

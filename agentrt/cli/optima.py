@@ -52,6 +52,8 @@ Least = Annotated[float, typer.Option(help="The better turn of a pair is worth m
 Gap = Annotated[float, typer.Option(help="And more than the worse one by this.")]
 MaxTurns = Annotated[int, typer.Option(min=1, help="Turns of a conversation at most.")]
 MaxTokens = Annotated[int, typer.Option(min=1, help="Tokens of a message at most.")]
+Concurrency = Annotated[int, typer.Option(min=1, help="Conversations at once.")]
+LeastTokens = Annotated[int, typer.Option(min=1, help="A conversation shorter than this pays the whole token term.")]
 Selector = Annotated[str, typer.Option(help="Which pairs are kept: random, q or influence.")]
 TokenTerm = Annotated[bool, typer.Option(help="Reward few tokens.")]
 ReadabilityTerm = Annotated[bool, typer.Option(help="Reward what the base model finds readable.")]
@@ -84,6 +86,8 @@ class Options:
     gap: float
     max_turns: int
     max_tokens: int
+    least_tokens: int
+    concurrency: int
     selector: str
     token_term: bool
     readability_term: bool
@@ -117,6 +121,8 @@ def _command(step: Step | None) -> Callable[..., None]:
         gap: Gap = 0.2,
         max_turns: MaxTurns = 10,
         max_tokens: MaxTokens = 192,
+        least_tokens: LeastTokens = 40,
+        concurrency: Concurrency = 8,
         selector: Selector = "random",
         token_term: TokenTerm = True,
         readability_term: ReadabilityTerm = True,
@@ -128,8 +134,8 @@ def _command(step: Step | None) -> Callable[..., None]:
 
         options = Options(
             held_out, model, recipe, family, iterations, samples, limit, lora, loss, batch, lr_sft,
-            lr_preference, epochs, rollouts, expansions, threshold, least, gap, max_turns, max_tokens, selector,
-            token_term, readability_term, ches, pairs,
+            lr_preference, epochs, rollouts, expansions, threshold, least, gap, max_turns, max_tokens, least_tokens,
+            concurrency, selector, token_term, readability_term, ches, pairs,
         )  # fmt: skip
         anyio.run(_run, folder, tasks, step, options, as_json)
 
@@ -212,7 +218,7 @@ async def make_run(folder: Path, tasks: Path, options: Options) -> OptimaRun:
         TrainingError: the tasks cannot be read, or the folder belongs to another run.
     """
     from agentrt.training import TorchReadability, TrlTrainer, ches_scores, machine_name
-    from multiagent import Agreement
+    from multiagent import Agreement, Reward
     from multiagent import MaxTurns as TurnsAtMost
     from multiagent.training import OptimaRun, Setting, read_tasks, without_displacement
     from multiagent.trajectories import read_pairs
@@ -246,6 +252,7 @@ async def make_run(folder: Path, tasks: Path, options: Options) -> OptimaRun:
         trainer=TrlTrainer(),
         readability=TorchReadability(base) if options.readability_term else None,
         selector=_selector(options.selector),
+        reward=Reward(least_tokens=options.least_tokens),
         more_pairs=read_pairs(options.pairs, source="planner") if options.pairs is not None else (),
         drop_pairs=drop if options.ches else None,
         machine=machine_name(),
@@ -272,6 +279,7 @@ def _recipe(options: Options) -> Recipe:
         recipe,
         steps=steps,
         samples=options.samples or recipe.samples,
+        concurrency=options.concurrency,
         weights=weights,
         weights_dpo=weights_dpo,
         tree=replace(recipe.tree, rollouts=options.rollouts, expansions=options.expansions),

@@ -74,6 +74,7 @@ def build(protocol: str, texts: list[str], form: str, agents: int, max_turns: in
     Raises:
         UsageError: there is no such protocol or format, or too many contexts.
     """
+    from agentrt.serving import held_to
     from agentrt.tools.conversation import NAMES, agents_for
     from multiagent import FORMATS, Agent, Agreement, Conversation, MaxTurns, TokenBudget
 
@@ -88,7 +89,7 @@ def build(protocol: str, texts: list[str], form: str, agents: int, max_turns: in
     until = Agreement() | MaxTurns(max_turns)
     if budget is not None:
         until |= TokenBudget(budget)
-    return Conversation(taking_part, _protocol(protocol), format=form, until=until)
+    return Conversation(taking_part, _protocol(protocol), format=form, until=until, hold=held_to)
 
 
 def _protocol(name: str) -> Protocol:

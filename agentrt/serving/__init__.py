@@ -13,7 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from agentrt.serving.capabilities import Capabilities, capabilities_of
+    from agentrt.serving.capabilities import Capabilities, capabilities_of, held_to
     from agentrt.serving.catalogue import CATALOGUE, CatalogueEntry, lookup
     from agentrt.serving.chat_model import ChatVLLM
     from agentrt.serving.errors import ServingError
@@ -44,6 +44,7 @@ __all__ = [
     "Speculation",
     "Suffix",
     "capabilities_of",
+    "held_to",
     "lookup",
     "open_model",
     "parse_speculation",
@@ -71,6 +72,7 @@ _HOME_OF = {
     "Speculation": "speculation",
     "Suffix": "speculation",
     "capabilities_of": "capabilities",
+    "held_to": "capabilities",
     "lookup": "catalogue",
     "open_model": "local_model",
     "parse_speculation": "speculation",

@@ -64,6 +64,11 @@ class Capabilities:
                 return {}
 
 
+async def held_to(model: BaseChatModel, ebnf: str) -> dict[str, Any]:
+    """The options that hold this model's text to a grammar; none where its endpoint knows no grammars."""
+    return (await capabilities_of(model)).grammar_options(ebnf)
+
+
 OF_VLLM = Capabilities(grammar="vllm", json_schema=True, tools=True, logprobs=True, choices=True)
 """Every vLLM that agentrt starts itself."""
 

@@ -46,7 +46,7 @@ def conversation(
         until: when it ends; agreement, ten turns or 800 tokens where nothing is said.
         name: what plans call it.
     """
-    from agentrt.serving import open_model
+    from agentrt.serving import held_to, open_model
     from multiagent import Agent as Speaker
     from multiagent import Agreement, Conversation, Debate, InfoExchange, MaxTurns, TokenBudget
 
@@ -62,7 +62,7 @@ def conversation(
         """
         taking_part = agents or agents_for(contexts or [], Speaker)
         default = InfoExchange() if contexts else Debate()
-        talk = Conversation(taking_part, protocol or default, format=format, until=ends)
+        talk = Conversation(taking_part, protocol or default, format=format, until=ends, hold=held_to)
         async with open_model(model) as speaker:
             result = await talk.run(question, model=speaker)
         return {

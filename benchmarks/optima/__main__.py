@@ -12,7 +12,7 @@ from benchmarks.optima import __doc__ as description
 from benchmarks.optima.arms import arms_of
 from benchmarks.optima.measure import Cache, measure
 from benchmarks.optima.summary import summarise
-from benchmarks.optima.tasks import DATASETS, tasks_of
+from benchmarks.optima.tasks import DATASETS, DEVELOPED_ON, tasks_of
 from benchmarks.report import Report, options_of, parser
 
 
@@ -21,7 +21,7 @@ def main() -> int:
     made = parser(description)
     made.add_argument("--model", default="qwen2.5-coder-1.5b", help="a catalogue name, folder, or URL")
     made.add_argument("--tasks", type=int, default=10, metavar="N", help="questions of each data set")
-    made.add_argument("--skip", type=int, default=0, metavar="N", help="leave out the first questions")
+    made.add_argument("--skip", type=int, default=DEVELOPED_ON, metavar="N", help="leave out the first questions")
     made.add_argument("--only", default="", metavar="TEXT", help="only ways to answer with this in their name")
     made.add_argument("--seconds", type=float, default=3600.0, help="no conversation is begun after this time")
     made.add_argument("--cache", type=Path, default=Path.home() / ".cache/agentrt/benchmarks/optima.jsonl")

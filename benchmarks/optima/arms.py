@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from agentrt.serving import held_to
 from multiagent import (
     Agent,
     Agreement,
@@ -81,9 +82,11 @@ async def talk(task: Task, model: BaseChatModel, protocol: str, form: str) -> Ou
     """Two agents. In an exchange each has its half; in a debate both have everything."""
     if protocol == "exchange":
         agents = [Agent(name, own, sampling=GREEDY, max_tokens=160) for name, own in task.contexts.items()]
-        return await _hold(Conversation(agents, InfoExchange(), format=form, until=UNTIL), task, model)
+        return await _hold(Conversation(agents, InfoExchange(), format=form, until=UNTIL, hold=held_to), task, model)
     agents = [Agent(name, sampling=GREEDY, max_tokens=256) for name in ("solver", "critic")]
-    return await _hold(Conversation(agents, Debate(), format=form, until=UNTIL, context=_all(task)), task, model)
+    return await _hold(
+        Conversation(agents, Debate(), format=form, until=UNTIL, context=_all(task), hold=held_to), task, model
+    )
 
 
 async def consistent(task: Task, model: BaseChatModel) -> Outcome:
@@ -99,7 +102,7 @@ async def consistent(task: Task, model: BaseChatModel) -> Outcome:
 
 
 def _solo(context: tuple[str, ...], sampling: dict[str, float]) -> Conversation:
-    return Conversation([Agent("solver", context, sampling=sampling, max_tokens=256)], until=ALONE)
+    return Conversation([Agent("solver", context, sampling=sampling, max_tokens=256)], until=ALONE, hold=held_to)
 
 
 def _all(task: Task) -> tuple[str, ...]:

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 TOGETHER = 12
 """Conversations held at once, so that the server has a batch to work on at any time."""
 
+AIMED = ("exchange, plain", "exchange, compact", "debate, plain", "debate, compact")
+"""The arms with a target."""
+
 SELDOM = 4
 """How much later the arms without a target come."""
 
@@ -78,11 +81,11 @@ def missing_from(
 ) -> list[Missing]:
     """What was not held yet, in the order of holding it: question by question, the data sets in turn.
 
-    The exchanges have a target to meet, so of them more questions are held where time is short: the other arms come
-    `SELDOM` times as late. Arms of one place meet the same load, and their prompts, which begin alike, come together.
+    The arms with a target to meet are held on more questions where time is short: the others come `SELDOM` times as
+    late. Arms of one place meet the same load, and their prompts, which begin alike, come together.
     """
     found = [
-        (at if "exchange" in arm else SELDOM * at, (dataset, arm, task))
+        (at if arm in AIMED else SELDOM * at, (dataset, arm, task))
         for dataset, questions in tasks.items()
         for arm in arms[dataset]
         for at, task in enumerate(questions)

@@ -53,6 +53,7 @@ def summarise(
     for dataset, plain, compact in (
         ("asym_hotpot", "exchange, plain", "exchange, compact"),
         ("asym_musique", "exchange, plain", "exchange, compact"),
+        ("gsm8k", "debate, plain", "debate, compact"),
     ):
         pairs = [
             (cache.rows[dataset, plain, task.id], cache.rows[dataset, compact, task.id])
@@ -75,9 +76,10 @@ def _compare(report: Report, dataset: str, pairs: Sequence[tuple[Row, Row]]) -> 
     low, high = interval([compact.score - plain.score for plain, compact in pairs], mean)
     least, most = interval(pairs, _ratio)
     report.add(f"{dataset}: compact tokens / plain tokens", ratio, target=0.5)
-    report.add(f"{dataset}: F1 compact - F1 plain", gain, target=0.0, better="higher")
+    metric = "accuracy" if dataset == "gsm8k" else "F1"
+    report.add(f"{dataset}: {metric} compact - {metric} plain", gain, target=0.0, better="higher")
     report.note(
-        f"{dataset}: {len(pairs)} questions in both; F1 difference {gain:+.3f} (95%: {low:+.3f} to {high:+.3f}), "
+        f"{dataset}: {len(pairs)} questions in both; {metric} difference {gain:+.3f} (95%: {low:+.3f} to {high:+.3f}), "
         f"tokens {ratio:.2f} of plain (95%: {least:.2f} to {most:.2f})."
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from multiagent.formats import Format
+from multiagent.formats import Duty, Format
 from multiagent.protocols.port import Protocol, others
 from multiagent.transcript import Transcript
 
@@ -40,6 +40,9 @@ class Debate(Protocol):
             return form.answer(text)
         solved = [turn.answer for turn in transcript.by(solver) if turn.answer is not None]
         return solved[-1] if solved and agrees(text) else None
+
+    def duty(self, name: str, transcript: Transcript, names: Sequence[str]) -> Duty | None:
+        return "solve" if name == names[0] else "review"
 
     def closer(self, transcript: Transcript, names: Sequence[str]) -> str | None:
         return names[0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from multiagent.formats import Format
+from multiagent.formats import Duty, Format
 from multiagent.protocols.port import Protocol, others
 from multiagent.transcript import Transcript
 
@@ -32,6 +32,10 @@ class InfoExchange(Protocol):
         if own is not None or not _ENDORSES.fullmatch(text.strip()):
             return own
         return next((turn.answer for turn in reversed(transcript) if turn.speaker != speaker and turn.answer), None)
+
+    def duty(self, name: str, transcript: Transcript, names: Sequence[str]) -> Duty | None:
+        """Nothing can be known before somebody else has spoken; from then on every turn ends with an answer."""
+        return "answer" if any(turn.speaker != name for turn in transcript) else "share"
 
     def brief(self, name: str, names: Sequence[str]) -> str:
         return f"You talk to {others(name, names)}. Speak only for yourself."

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from multiagent.errors import WrongAgents
-from multiagent.formats import Format
+from multiagent.formats import Duty, Format
 from multiagent.speakers import RoundRobin, Speakers
 from multiagent.transcript import Transcript, Turn
 
@@ -51,6 +51,11 @@ class Protocol(ABC):
         """The answer that a message gives or endorses; `transcript` is what was said before it."""
         del speaker, transcript
         return form.answer(text)
+
+    def duty(self, name: str, transcript: Transcript, names: Sequence[str]) -> Duty | None:
+        """What the next turn of `name` is for, which chooses the grammar it is held to; None leaves it free."""
+        del name, transcript, names
+        return None
 
     def ended(self, transcript: Transcript, names: Sequence[str]) -> str | None:
         """Why the conversation is over by the protocol's own rules, or None."""

@@ -431,3 +431,44 @@ async def test_debate_ends_when_the_critic_agrees_not_when_the_solver_repeats_it
     result = await talk(agents=[Agent("solver"), Agent("critic")], protocol=Debate()).run("6 x 7?", model=model)
     assert [turn.answer for turn in result.transcript] == ["41", None, "42", "42"]
     assert result.answer == "42" and result.stop_reason == "agreement"
+
+
+async def test_messages_are_held_to_the_grammar_of_their_duty():
+    async def hold(model, grammar):
+        return {"grammar": grammar}
+
+    model = ScriptedModel.saying(["+ Gallu: demon", "= ghost", "= spirit", "a spirit"])
+    held = talk(format="compact", until=MaxTurns(3), hold=hold)
+    result = await held.run(QUESTION, model=model)
+    grammars = held.format.grammars
+    assert [one["grammar"] for one in model.settings] == [
+        grammars["share"], grammars["answer"], grammars["answer"]
+    ]  # fmt: skip
+    assert result.answer == "spirit"
+
+
+async def test_the_last_answer_is_held_to_a_line_in_every_format():
+    async def hold(model, grammar):
+        return {"grammar": grammar}
+
+    model = ScriptedModel.saying(["Let me think.", "a spirit"])
+    result = await talk(format="plain", until=MaxTurns(1), hold=hold).run(QUESTION, model=model)
+    assert ["grammar" in one for one in model.settings] == [False, True] and result.answer == "a spirit"
+
+
+async def test_agents_with_tools_and_models_that_cannot_are_not_held():
+    @tool
+    def look_up(name: str) -> str:
+        """Looks something up."""
+        return name
+
+    asked = []
+
+    async def cannot(model, grammar):
+        asked.append(grammar)
+        return {}
+
+    model = ScriptedModel.saying(["+ a", "= b"])
+    agents = [Agent("alice", tools=[look_up]), BOB]
+    await talk(agents=agents, format="compact", until=MaxTurns(2), hold=cannot).run(QUESTION, model=model)
+    assert len(asked) == 1 and all("grammar" not in one for one in model.settings)

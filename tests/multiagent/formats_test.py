@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from multiagent import FORMATS, Transcript, Turn, gloss
-from multiagent.formats import answer_line
+from multiagent.formats import ONE_LINE, answer_line
 from multiagent.speaking import own_words
 
 
@@ -89,3 +89,39 @@ def test_compact_is_read_as_it_was_written(items):
 )
 def test_own_words(text, own, cut):
     assert own_words(text, "alice", ["bob"]) == (own, cut)
+
+
+@pytest.mark.parametrize(
+    ("duty", "text", "kept"),
+    [
+        ("share", "+ Gallu: demon\n? Lilu", True),
+        ("share", "= a spirit", False),
+        ("share", "+ Gallu: demon", True),
+        ("answer", "= a spirit", True),
+        ("answer", "+ Lilu: spirit of the night\n= a spirit", True),
+        ("answer", "+ Lilu: spirit of the night", False),
+        ("answer", "= " + "word " * 12, False),
+        ("solve", "+ 16-3-4=9\n+ 9*2=18\n= 18", True),
+        ("solve", "Let me see.", False),
+        ("review", "AGREE", True),
+        ("review", "+ 16-3 is 13", True),
+        ("review", "= 18", False),
+    ],
+)
+def test_what_compact_is_held_to(duty, text, kept):
+    grammars = pytest.importorskip("xgrammar")
+    from xgrammar.testing import _is_grammar_accept_string  # the package has no public matcher of whole texts
+
+    compact = FORMATS["compact"]
+    assert _is_grammar_accept_string(grammars.Grammar.from_ebnf(compact.grammars[duty]), text) is kept
+    if kept and text != "AGREE":
+        assert compact.conforms(text)
+
+
+def test_a_last_answer_is_one_short_line():
+    grammars = pytest.importorskip("xgrammar")
+    from xgrammar.testing import _is_grammar_accept_string
+
+    line = grammars.Grammar.from_ebnf(ONE_LINE)
+    assert _is_grammar_accept_string(line, "the Lilu of ancient China")
+    assert not _is_grammar_accept_string(line, "a spirit\nIt is") and not _is_grammar_accept_string(line, "x " * 40)
