@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal
 
 import anyio
+import anyio.lowlevel
 from rich.console import Console
 from rich.text import Text
 
@@ -37,6 +38,7 @@ class TerminalAsker:
     Args:
         policy: what happens to calls that need a yes.
         descriptor: of the terminal that is typed on.
+        nobody: what a call is told that is refused because nobody could be asked and nothing be waited in.
         early: told what had been typed before a question was shown: it is no answer.
 
     Attributes:
@@ -45,11 +47,17 @@ class TerminalAsker:
     """
 
     def __init__(
-        self, policy: Policy = "ask", *, descriptor: int | None = None, early: Callable[[str], None] | None = None
+        self,
+        policy: Policy = "ask",
+        *,
+        descriptor: int | None = None,
+        nobody: str = "nobody was there to be asked",
+        early: Callable[[str], None] | None = None,
     ) -> None:
         self.policy: Policy = policy
         self.view: TerminalView | None = None
         self._descriptor = descriptor
+        self._nobody = nobody
         self._early = early
         self._turn = anyio.Lock()
 
@@ -59,7 +67,7 @@ class TerminalAsker:
             return Verdict("yes", "all calls were allowed beforehand")
         if self.policy == "wait" or not can_ask():
             # Without a journal there is nothing to wait in.
-            return None if approval.run else Verdict("no", "nobody was there to be asked")
+            return None if approval.run else Verdict("no", self._nobody)
         async with self._turn:
             answer = await self._asked(approval)
         if isinstance(answer, Verdict):
@@ -98,6 +106,7 @@ class TerminalAsker:
         line = TypedLine()
         with typing(self._terminal(), lines=True) as early:
             self._keep(early)
+            await anyio.lowlevel.checkpoint()  # what led to the question is printed first
             while True:
                 console.print(question, end="", soft_wrap=True)
                 console.file.flush()

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from agentrt.cli.options import AsJson, Concurrency, MaxReplans, Model, Tools, load, print_json
+from agentrt.cli.watched import Watch, Watched, Yes, options_given
 
 if TYPE_CHECKING:
-    from typing import TextIO
-
     from agentrt.answer import Answer
 
 
@@ -28,6 +27,8 @@ def ask(
         Path | None,
         typer.Option(metavar="FILE", help="Write the run down there, for `agentrt runs`.", envvar="AGENTRT_JOURNAL"),
     ] = None,
+    yes: Yes = False,
+    watch: Watch = None,
     as_json: AsJson = False,
 ) -> None:
     """Answer a question by planning tool calls and running them side by side.
@@ -41,7 +42,18 @@ def ask(
 
     from agentrt.trace import show_answer
 
-    answer = anyio.run(_ask, question, model, tools, max_replans, concurrency, events, journal)
+    watched = Watched(
+        question,
+        again="runs resume",
+        journal=journal,
+        options=options_given(tools=tools, model=model),
+        status="thinking of a plan",
+        yes=yes,
+        watch=watch,
+        written=events,
+    )
+    with watched.stopping():
+        answer = anyio.run(_ask, question, model, tools, max_replans, concurrency, journal, watched)
     if as_json:
         print_json(answer.to_json())
     else:
@@ -54,13 +66,11 @@ async def _ask(
     tools: list[str] | None,
     max_replans: int,
     concurrency: int | None,
-    written: Path | None,
     journal: Path | None,
+    watched: Watched,
 ) -> Answer:
-    from contextlib import ExitStack, aclosing
-
     from agentrt.runtime import DEFAULT_MODEL, Answered, Runtime
-    from agentrt.trace import EventWriter, ProgressBar, TerminalView
+    from agentrt.trace import ProgressBar
 
     chosen = load(tools)
     bar = ProgressBar()
@@ -70,28 +80,14 @@ async def _ask(
         max_replans=max_replans,
         concurrency=concurrency,
         journal=journal,
+        approvals=watched.approvals,
+        begun=watched.begun,
         progress=bar,
     )
-    with ExitStack() as files, bar:
-        file = files.enter_context(_opened(written)) if written else None
-        async with runtime, aclosing(runtime.stream(question)) as events:
+    with bar:
+        async with runtime:
             bar.stop()
             # The run begins here: the opening of the model is no part of it.
-            writer = EventWriter(file, question=question) if file is not None else None
-            with TerminalView() as view:
-                async for event in events:
-                    if writer is not None:
-                        writer.write(event)
-                    if isinstance(event, Answered):
-                        return event.answer
-                    view.show(event)
-    raise AssertionError("a stream ends with Answered or raises")
-
-
-def _opened(path: Path) -> TextIO:
-    from agentrt.errors import UsageError
-
-    try:
-        return path.open("w", encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"{path} cannot be written: {error.strerror or error}") from error
+            last = await watched.last(runtime.stream(question))
+    assert isinstance(last, Answered)
+    return last.answer

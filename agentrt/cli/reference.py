@@ -25,6 +25,7 @@ document. `NO_COLOR` is kept to. `agentrt --install-completion` sets up completi
 | 1 | it failed; stderr says what, where, and what to do |
 | 2 | the command was used wrongly |
 | 3 | a run waits for a person's answer (`agentrt runs approve`) |
+| 130 | Ctrl-C stopped it; with a journal stderr says how to go on |
 
 `agentrt --debug COMMAND …` shows the traceback of what failed.
 """

@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator, Iterable
-from contextlib import ExitStack, aclosing
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
 from agentrt.cli.options import AsJson, Concurrency, Model, Tools, print_json
+from agentrt.cli.watched import Watch, Watched, Yes, options_given
 from agentrt.cli.workflow import Graph, tools_of
 from agentrt.errors import UsageError
 
 if TYPE_CHECKING:
-    from typing import TextIO
-
     from agentrt.runtime import Event
-    from agentrt.workflows import Workflow, WorkflowResult
+    from agentrt.workflows import Workflow, WorkflowEnded, WorkflowResult
     from executor import Tool
-
-
-PARKED = 3
-"""Exit code of a run that waits for a person."""
 
 
 def run(
@@ -39,6 +33,8 @@ def run(
     graph: Graph = None,
     model: Model = None,
     concurrency: Concurrency = None,
+    yes: Yes = False,
+    watch: Watch = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan that would run, as JSON.")] = False,
     journal: Annotated[
         Path | None,
@@ -54,20 +50,27 @@ def run(
 ) -> None:
     """Run a workflow. Its steps are shown on stderr while they happen; its output goes to stdout.
 
-    A model is opened only if a step asks one. With a journal the run survives its process, and waits there for a
-    person's yes where a step needs one. Exit code 1 where a step failed and nothing handles that, 3 where it waits.
+    A model is opened only if a step asks one. A call that needs a person's yes is asked about in line while the rest
+    goes on. With a journal the run survives its process, and waits there for an answer where nobody sits at a terminal.
+    Exit code 1 where a step failed and nothing handles that, 3 where the run waits, 130 where Ctrl-C stopped it.
 
     Example: `agentrt run compare.yaml --tools films.jsonl --input a=Heat --input b=Alien`
 
     Example: `agentrt run --resume 3fa9 --tools films.jsonl`
+
+    Example: `agentrt run report.yaml --tools tools.py --watch --yes`
     """
     import anyio
 
     from agentrt.workflows import Workflow
 
     chosen = tools_of(tools, graph)
+    options = options_given(tools=tools, graph=graph, model=model)
     if resume is not None:
-        ended(_parking(anyio.run, resume_run, resume, chosen, model, journal, events), as_json=as_json)
+        watched = Watched(resume, journal=journal, options=options, yes=yes, watch=watch, written=events)
+        with watched.stopping():
+            result = anyio.run(resume_run, resume, chosen, model, journal, watched)
+        ended(result, as_json=as_json)
         return
     if file is None:
         raise UsageError("name a workflow, as in `agentrt run news.yaml`, or a run to go on with: --resume RUN")
@@ -76,21 +79,11 @@ def run(
     if dry_run:
         print_json(workflow.plan(values).to_json())
         return
-    ended(_parking(anyio.run, _run, workflow, values, chosen, model, concurrency, journal, events), as_json=as_json)
-
-
-def _parking(runner: Any, *arguments: Any) -> WorkflowResult:
-    from agentrt.cli.failures import innermost
-    from executor.approval import Parked
-
-    try:
-        return runner(*arguments)
-    except Exception as error:
-        parked = innermost(error)
-        if not isinstance(parked, Parked):
-            raise
-        typer.echo(str(parked), err=True)
-        raise typer.Exit(PARKED) from None
+    title = f"workflow {workflow.name}"
+    watched = Watched(title, journal=journal, options=options, yes=yes, watch=watch, written=events)
+    with watched.stopping():
+        result = anyio.run(_run, workflow, values, chosen, model, concurrency, journal, watched)
+    ended(result, as_json=as_json)
 
 
 def ended(result: WorkflowResult, *, as_json: bool) -> None:
@@ -162,7 +155,7 @@ async def _run(
     model: str | None,
     concurrency: int | None,
     journal: Path | None,
-    written: Path | None,
+    watched: Watched,
 ) -> WorkflowResult:
     from agentrt.runtime import DEFAULT_MODEL, Runtime
     from agentrt.trace import ProgressBar
@@ -171,13 +164,21 @@ async def _run(
     bar = ProgressBar()
     spec = (model or DEFAULT_MODEL) if needs_model(workflow) else None
     with bar:
-        async with Runtime(spec, tools, concurrency=concurrency, journal=journal, progress=bar) as runtime:
+        async with Runtime(
+            spec,
+            tools,
+            concurrency=concurrency,
+            journal=journal,
+            approvals=watched.approvals,
+            begun=watched.begun,
+            progress=bar,
+        ) as runtime:
             bar.stop()
-            return await _watch(runtime.stream_run(workflow, **values), f"workflow {workflow.name}", written)
+            return _result(await watched.last(runtime.stream_run(workflow, **values)))
 
 
 async def resume_run(
-    run_id: str, tools: list[Tool], model: str | None, journal: Path | None, written: Path | None = None
+    run_id: str, tools: list[Tool], model: str | None, journal: Path | None, watched: Watched
 ) -> WorkflowResult:
     """Goes on with a workflow's run, shown live.
 
@@ -201,32 +202,17 @@ async def resume_run(
     bar = ProgressBar()
     spec = (model or DEFAULT_MODEL) if asks and info.status != "finished" else None
     with bar:
-        async with Runtime(spec, tools, journal=journal_file(journal), progress=bar) as runtime:
+        async with Runtime(
+            spec,
+            tools,
+            journal=journal_file(journal),
+            approvals=watched.approvals,
+            begun=watched.begun,
+            progress=bar,
+        ) as runtime:
             bar.stop()
-            return await _watch(runtime.stream_resume(info.id), info.title, written)
+            return _result(await watched.last(runtime.stream_resume(info.id)))
 
 
-async def _watch(stream: AsyncGenerator[Event], title: str, written: Path | None) -> WorkflowResult:
-    from agentrt.trace import EventWriter, TerminalView
-    from agentrt.workflows import WorkflowEnded
-
-    with ExitStack() as files:
-        writer = None
-        if written is not None:
-            writer = EventWriter(files.enter_context(_opened(written)), question=title)
-        async with aclosing(stream) as events:
-            with TerminalView(status="running") as view:
-                async for event in events:
-                    if writer is not None:
-                        writer.write(event)
-                    if isinstance(event, WorkflowEnded):
-                        return event.result
-                    view.show(event)
-    raise AssertionError("a stream ends with WorkflowEnded or raises")
-
-
-def _opened(path: Path) -> TextIO:
-    try:
-        return path.open("w", encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"{path} cannot be written: {error.strerror or error}") from error
+def _result(event: Event) -> WorkflowResult:
+    return cast("WorkflowEnded", event).result

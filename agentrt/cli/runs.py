@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from agentrt.cli.options import AsJson, Model, Tools, load, print_json
+from agentrt.cli.watched import Watch, Watched, Yes, options_given
 from agentrt.errors import UsageError
 
 if TYPE_CHECKING:
@@ -108,7 +109,13 @@ def show(run: RunId, journal: JournalFile = None, as_json: AsJson = False) -> No
 
 @app.command()
 def resume(
-    run: RunId, model: Model = None, tools: Tools = None, journal: JournalFile = None, as_json: AsJson = False
+    run: RunId,
+    model: Model = None,
+    tools: Tools = None,
+    journal: JournalFile = None,
+    yes: Yes = False,
+    watch: Watch = None,
+    as_json: AsJson = False,
 ) -> None:
     """Go on with a run that was interrupted or waits; what has ended is not done again.
 
@@ -123,13 +130,18 @@ def resume(
     from executor.journal import find_run
 
     with opened(journal) as book:
-        of_workflow = "workflow" in find_run(book, run).head
-    if of_workflow:
+        info = find_run(book, run)
+    options = options_given(tools=tools, model=model)
+    watched = Watched(info.title, again="runs resume", journal=journal, options=options, yes=yes, watch=watch)
+    if "workflow" in info.head:
         from agentrt.cli.run import ended, resume_run
 
-        ended(anyio.run(resume_run, run, load(tools), model, journal), as_json=as_json)
+        with watched.stopping():
+            result = anyio.run(resume_run, info.id, load(tools), model, journal, watched)
+        ended(result, as_json=as_json)
         return
-    found = anyio.run(_resume, run, model, tools, journal_file(journal))
+    with watched.stopping():
+        found = anyio.run(_resume, info, model, tools, journal_file(journal), watched)
     if isinstance(found, dict):
         print_json({name: _outcome(end) for name, end in found.items()})
     elif as_json:
@@ -138,20 +150,27 @@ def resume(
         show_answer(found, Console())
 
 
-async def _resume(run: str, model: str | None, tools: list[str] | None, journal: Path) -> Answer | dict[str, Any]:
+async def _resume(
+    info: RunInfo, model: str | None, tools: list[str] | None, journal: Path, watched: Watched
+) -> Answer | dict[str, Any]:
     from agentrt.runtime import DEFAULT_MODEL, Runtime
     from agentrt.trace import ProgressBar
-    from executor.journal import find_run
 
-    with opened(journal) as book:
-        info = find_run(book, run)
     needs_model = info.kind == "ask" and info.status != "finished"
     bar = ProgressBar()
     with bar:
         chosen = (model or DEFAULT_MODEL) if needs_model else None
-        async with Runtime(chosen, load(tools), journal=journal, progress=bar) as rt:
+        async with Runtime(
+            chosen,
+            load(tools),
+            journal=journal,
+            approvals=watched.approvals,
+            begun=watched.begun,
+            progress=bar,
+        ) as rt:
             bar.stop()
-            found = await rt.resume(info.id)
+            with watched.shown() as see:
+                found = await rt.resume(info.id, see)
             return cast("Answer | dict[str, Any]", found)  # workflows go their own way
 
 

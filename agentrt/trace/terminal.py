@@ -47,10 +47,14 @@ class TerminalView:
     Args:
         console: where to write; by default stderr, so that stdout stays free for results.
         status: what is said to go on until an event says more.
+        live: whether a picture is drawn that changes; by default where the console is a terminal that can.
     """
 
-    def __init__(self, console: Console | None = None, *, status: str = "thinking of a plan") -> None:
-        self.console = console or Console(stderr=True)
+    def __init__(
+        self, console: Console | None = None, *, status: str = "thinking of a plan", live: bool | None = None
+    ) -> None:
+        self.console = console or Console(stderr=True, force_terminal=live or None)
+        self._draws = (self.console.is_terminal and not self.console.is_dumb_terminal) if live is None else live
         self._timeline = Timeline()
         self._writing = ""
         self._status = status
@@ -58,7 +62,7 @@ class TerminalView:
         self._live: Live | None = None
 
     def __enter__(self) -> Self:
-        if self.console.is_terminal and not self.console.is_dumb_terminal:
+        if self._draws:
             self._live = Live(get_renderable=self._render, console=self.console, refresh_per_second=10, transient=False)
             self._live.start()
         return self

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
@@ -114,6 +115,44 @@ def test_what_goes_wrong_is_one_message_and_an_exit_code(
     assert done.returncode == code, done.stderr
     assert "Traceback" not in done.stderr
     assert not done.stdout
+
+
+ASKS = """agentrt: 1
+name: asks
+tasks:
+  n: {call: list_notes}
+  s: {call: send, approve: 'Send it?', with: {to: ann, text: hello}}
+"""
+
+
+def test_where_nobody_can_be_asked_a_call_is_refused_or_allowed_or_waits(tmp_path: Path) -> None:
+    (tmp_path / "w.yaml").write_text(ASKS)
+    run = ("run", "w.yaml", "--tools", TOOLS)
+    refused = agentrt(*run, cwd=tmp_path, OUTBOX=str(tmp_path / "out"))
+    assert refused.returncode == 1
+    assert "with --yes, or with --journal FILE to answer later" in refused.stderr
+    assert not (tmp_path / "out").exists()
+    parked = agentrt(*run, "--journal", "my runs.db", cwd=tmp_path, OUTBOX=str(tmp_path / "out"))
+    assert parked.returncode == 3
+    assert not parked.stdout
+    approve, resume = (line for line in parked.stderr.split("`") if line.startswith("agentrt "))
+    for line in (approve, resume):  # as they are printed
+        done = agentrt(*shlex.split(line)[1:], cwd=tmp_path, OUTBOX=str(tmp_path / "out"))
+        assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["n"] == ["ferry.txt", "harbour.txt", "weather.txt"]
+    assert (tmp_path / "out").read_text().count("hello") == 1
+    allowed = agentrt(*run, "--yes", cwd=tmp_path, OUTBOX=str(tmp_path / "out"))
+    assert allowed.returncode == 0, allowed.stderr
+    assert (tmp_path / "out").read_text().count("hello") == 2
+
+
+def test_watch_draws_off_a_terminal_too(tmp_path: Path) -> None:
+    run = ("run", str(EXAMPLES / "nested.yaml"), "--tools", TOOLS)
+    drawn = agentrt(*run, "--watch", cwd=tmp_path)
+    assert "✓" in drawn.stderr and "\x1b[?25h" in drawn.stderr
+    json.loads(drawn.stdout)
+    printed = agentrt(*run, "--no-watch", cwd=tmp_path)
+    assert "  done    " in printed.stderr and "\x1b" not in printed.stderr
 
 
 def test_check_tells_problems_as_json(tmp_path: Path) -> None:
