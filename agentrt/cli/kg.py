@@ -15,6 +15,8 @@ from agentrt.cli.kg_show import (
     Graph,
     Licences,
     Limit,
+    Name,
+    Question,
     Sources,
     Strength,
     Svg,
@@ -41,7 +43,12 @@ for command in (kg_build.build, kg_build.info, kg_build.diff, kg_build.extract, 
 
 
 @app.command()
-def link(mention: str, graph: Graph = OPEN_GRAPH, limit: Limit = 5, as_json: AsJson = False) -> None:
+def link(
+    mention: Annotated[str, typer.Argument(help="What a text calls it.", metavar="MENTION")],
+    graph: Graph = OPEN_GRAPH,
+    limit: Limit = 5,
+    as_json: AsJson = False,
+) -> None:
     """Say which nodes a mention may mean, and how sure that is.
 
     Example: `agentrt kg link "cancer of the lung"`
@@ -66,7 +73,7 @@ def link(mention: str, graph: Graph = OPEN_GRAPH, limit: Limit = 5, as_json: AsJ
 
 @app.command()
 def neighbours(
-    name: str,
+    name: Name,
     graph: Graph = OPEN_GRAPH,
     types: Types = None,
     licences: Licences = None,
@@ -93,8 +100,8 @@ def neighbours(
 
 @app.command()
 def path(
-    source: str,
-    target: str,
+    source: Annotated[str, typer.Argument(help="The node it begins at, by name or id.", metavar="SOURCE")],
+    target: Annotated[str, typer.Argument(help="The node it ends at.", metavar="TARGET")],
     graph: Graph = OPEN_GRAPH,
     hops: Annotated[int, typer.Option(min=1, max=6, help="Longest path.")] = 4,
     types: Types = None,
@@ -119,7 +126,7 @@ def path(
 
 @app.command()
 def subgraph(
-    question: str,
+    question: Question,
     graph: Graph = OPEN_GRAPH,
     budget: Budget = 512,
     types: Types = None,
@@ -144,7 +151,7 @@ def subgraph(
 
 @app.command()
 def ask(
-    question: str,
+    question: Question,
     graph: Graph = OPEN_GRAPH,
     model: Annotated[
         str, typer.Option("--model", "-m", help="The model that answers; `none` shows the evidence only.")

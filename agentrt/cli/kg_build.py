@@ -53,12 +53,14 @@ def build(
     skip_unknown: Annotated[bool, typer.Option(help="Leave out edges to nodes that no row defines.")] = False,
     merge_duplicates: Annotated[bool, typer.Option(help="Join nodes with the same id.")] = False,
     vectors: Annotated[bool, typer.Option(help="Also index names by meaning (embeddings).")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Build a graph, or build it again. The old one stays in use until the new one is whole.
 
     Example: `agentrt kg build my-graph --edges edges.tsv --nodes nodes.tsv`
     """
     from contextlib import ExitStack
+    from dataclasses import asdict
 
     from kg_rag import Tables, build_graph
     from kg_rag.extract.triples import Statements, StatementStore
@@ -93,6 +95,8 @@ def build(
         )
     progress_done()
     typer.echo(f"{info.name}: {info.nodes:,} nodes, {info.edges:,} edges, snapshot {info.snapshot}", err=True)
+    if as_json:
+        print_json(asdict(info))
 
 
 def neo4j_source(uri: str, schema: Schema | None) -> AbstractContextManager[GraphSource]:
@@ -115,7 +119,10 @@ def extract(
     graph: Annotated[
         str | None, typer.Option("--graph", "-g", help="A graph whose nodes names are resolved to.")
     ] = None,
-    model: Annotated[str | None, typer.Option("--model", "-m", show_default="qwen2.5-coder-1.5b")] = None,
+    model: Annotated[
+        str | None, typer.Option("--model", "-m", help="The model that reads.", show_default="qwen2.5-coder-1.5b")
+    ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Extract statements from documents with a language model. Documents that did not change are not read again.
 
@@ -142,11 +149,16 @@ def extract(
                 extractor = TripleExtractor(chat, told, linker=linker)
                 async for name, count in extract_documents(extractor, texts, StatementStore(facts)):
                     typer.echo(f"{name}: {count} statements", err=True)
+                    counts[name] = count
 
+    counts: dict[str, int] = {}
     anyio.run(run)
     from kg_rag.extract.triples import StatementStore
 
-    typer.echo(f"{facts}: {len(StatementStore(facts).statements())} statements in all", err=True)
+    total = len(StatementStore(facts).statements())
+    typer.echo(f"{facts}: {total} statements in all", err=True)
+    if as_json:
+        print_json({"facts": str(facts), "statements": total, "documents": counts})
 
 
 def suggest(
@@ -180,7 +192,11 @@ def suggest(
         table(["document", "sentence", "text"], rows)
 
 
-def info(graph: Graph = OPEN_GRAPH, as_json: AsJson = False, verify: bool = False) -> None:
+def info(
+    graph: Graph = OPEN_GRAPH,
+    as_json: AsJson = False,
+    verify: Annotated[bool, typer.Option("--verify", help="Read every file and compare checksums.")] = False,
+) -> None:
     """Show what a graph holds; `--verify` reads every file and compares checksums.
 
     Example: `agentrt kg info --graph hetionet-open`
@@ -200,8 +216,8 @@ def info(graph: Graph = OPEN_GRAPH, as_json: AsJson = False, verify: bool = Fals
 
 
 def diff(
-    old: str,
-    new: str,
+    old: Annotated[str, typer.Argument(help="The graph of before: a name or a folder.", metavar="OLD")],
+    new: Annotated[str, typer.Argument(help="The graph of now.", metavar="NEW")],
     saved: Annotated[Path | None, typer.Option(help="Node ids, one a line, that saved links and queries use.")] = None,
     as_json: AsJson = False,
 ) -> None:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from kg_rag import EdgeFilter, LocalGraph, Schema
 
 Graph = Annotated[str, typer.Option("--graph", "-g", help="A graph's folder, or the name of one that was built.")]
+Name = Annotated[str, typer.Argument(help="A node's name or id.", metavar="NODE")]
+Question = Annotated[str, typer.Argument(help="In words.", metavar="QUESTION")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 Dot = Annotated[bool, typer.Option("--dot", help="Print Graphviz DOT.")]
 Svg = Annotated[Path | None, typer.Option("--svg", help="Write a picture to this file.")]

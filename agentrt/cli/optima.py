@@ -161,6 +161,7 @@ def export(
     folder: Folder,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="JSON lines: every trajectory with its rating.")],
     redact: Annotated[bool, typer.Option(help="Take out keys, addresses and telephone numbers.")] = True,
+    as_json: AsJson = False,
 ) -> None:
     """Write what a run has collected as JSON lines.
 
@@ -175,9 +176,13 @@ def export(
         raise UsageError(f"{folder} is no run: it has no {place.name}")
     store = TrajectoryStore(place)
     try:
-        typer.echo(f"{store.export(file, Redaction() if redact else None)} trajectories: {file}")
+        count = store.export(file, Redaction() if redact else None)
     finally:
         store.close()
+    if as_json:
+        print_json({"trajectories": count, "file": str(file)})
+    else:
+        typer.echo(f"{count} trajectories: {file}")
 
 
 async def _run(folder: Path, tasks: Path, step: Step | None, options: Options, as_json: bool) -> None:

@@ -215,6 +215,7 @@ def approve(
     value: Annotated[str | None, typer.Option(metavar="JSON", help="It did happen: this is its result.")] = None,
     note: Annotated[str, typer.Option(help="Why, for the record.")] = "",
     journal: JournalFile = None,
+    as_json: AsJson = False,
 ) -> None:
     """Answer a call that waits: yes, or --no, or --value with its result.
 
@@ -231,13 +232,16 @@ def approve(
     with opened(journal) as book:
         info = find_run(book, run)
         answered = answer(book, info.id, task, verdict)
-    typer.echo(f"{verdict.answer}: task {answered.task}, {answered.tool} {answered.arguments}")
+    if as_json:
+        print_json({"answer": verdict.answer, **answered._asdict()})
+    else:
+        typer.echo(f"{verdict.answer}: task {answered.task}, {answered.tool} {answered.arguments}")
     if info.status != "running":
         typer.echo(f"go on with `agentrt runs resume {info.id}`", err=True)
 
 
 @app.command()
-def cancel(run: RunId, journal: JournalFile = None) -> None:
+def cancel(run: RunId, journal: JournalFile = None, as_json: AsJson = False) -> None:
     """Ask whoever works on a run to stop.
 
     Example: `agentrt runs cancel 3fa9`
@@ -250,7 +254,10 @@ def cancel(run: RunId, journal: JournalFile = None) -> None:
         if info.status in ("finished", "failed", "cancelled"):
             raise UsageError(f"run {info.id} has ended already ({info.status})")
         ask_to_stop(book, info.id)
-    typer.echo(f"asked run {info.id} to stop")
+    if as_json:
+        print_json({"id": info.id, "asked_to_stop": True})
+    else:
+        typer.echo(f"asked run {info.id} to stop")
 
 
 @app.command()
@@ -261,6 +268,7 @@ def prune(
     ] = None,
     every_status: Annotated[bool, typer.Option("--all", help="Also runs that have not ended.")] = False,
     journal: JournalFile = None,
+    as_json: AsJson = False,
 ) -> None:
     """Remove old runs that have ended, and give their space back.
 
@@ -277,7 +285,10 @@ def prune(
         ]
         book.delete(gone)
         book.vacuum()
-    typer.echo(f"removed {len(gone)} runs")
+    if as_json:
+        print_json({"removed": gone})
+    else:
+        typer.echo(f"removed {len(gone)} runs")
 
 
 def _as_data(run: RunInfo) -> dict[str, object]:

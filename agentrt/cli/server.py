@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from agentrt.serving.running import Running
     from agentrt.serving.settings import ServerSettings
 
-_Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+_Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
 _Which = Annotated[
     str | None,
     typer.Argument(help="Its id or its model, as `agentrt model ps` shows them.", show_default="the only one"),
@@ -49,6 +49,7 @@ def serve(
     detach: Annotated[
         float | None, typer.Option(metavar="MINUTES", min=0.1, max=60, help="Go at once, leave it up for this long.")
     ] = None,
+    json: _Json = False,
 ) -> None:
     """Serve a model until Ctrl-C, or for some minutes in the background.
 
@@ -68,12 +69,12 @@ def serve(
         "extra": tuple(vllm_flags) if vllm_flags else None,
     }
     try:
-        anyio.run(partial(_serve, name, given, detach))
+        anyio.run(partial(_serve, name, given, detach, as_json=json))
     except KeyboardInterrupt:
         typer.echo("stopped", err=True)
 
 
-async def _serve(name: str, given: dict[str, Any], detach: float | None) -> None:
+async def _serve(name: str, given: dict[str, Any], detach: float | None, *, as_json: bool) -> None:
     import anyio
 
     from agentrt.cli.model import bar
@@ -87,8 +88,11 @@ async def _serve(name: str, given: dict[str, Any], detach: float | None) -> None
     try:
         assert isinstance(model, ChatVLLM)
         key = model.api_key.get_secret_value() if model.api_key else ""
-        typer.echo(f"{model.model} answers at {model.base_url}")
-        typer.echo(f"  export AGENTRT_MODEL={model.base_url} OPENAI_API_KEY={key}")
+        if as_json:
+            print_json({"model": model.model, "base_url": model.base_url, "api_key": key})
+        else:
+            typer.echo(f"{model.model} answers at {model.base_url}")
+            typer.echo(f"  export AGENTRT_MODEL={model.base_url} OPENAI_API_KEY={key}")
         if detach is None:
             typer.echo("Ctrl-C stops it.", err=True)
             await anyio.sleep_forever()
@@ -138,19 +142,23 @@ def list_running(json: _Json = False) -> None:
 
 
 def stop(
-    which: _Which = None, everything: Annotated[bool, typer.Option("--all", help="Stop every one.")] = False
+    which: _Which = None,
+    everything: Annotated[bool, typer.Option("--all", help="Stop every one.")] = False,
+    json: _Json = False,
 ) -> None:
     """Stop a server, even while somebody uses it."""
     import anyio
 
     from agentrt.serving.running import find_server, running_servers, stop_server
 
-    late: list[str] = []
+    ended: dict[str, bool] = {}
     for server in running_servers() if everything else [find_server(which)]:
-        ended = anyio.run(stop_server, server)
-        typer.echo(f"{server.model}: {'stopped' if ended else 'still ending'}")
-        late += [] if ended else [server.model]
-    if late:
+        ended[server.id] = anyio.run(stop_server, server)
+        if not json:
+            typer.echo(f"{server.model}: {'stopped' if ended[server.id] else 'still ending'}")
+    if json:
+        print_json([{"id": name, "stopped": done} for name, done in ended.items()])
+    if not all(ended.values()):
         raise typer.Exit(1)
 
 

@@ -39,16 +39,6 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize(
-    "command", ["ask", "plan", "talk", "optima loop", "doctor", "model list", "model pull", "model path"]
-)
-def test_every_command_has_help_with_an_example_and_json(command: str, folder: Path) -> None:
-    done = agentrt(*command.split(), "--help", cwd=folder)
-    assert done.returncode == 0, done.stderr
-    assert "Example" in done.stdout
-    assert "--json" in done.stdout
-
-
 def test_a_plan_before_and_after_its_passes(folder: Path) -> None:
     (folder / "plan.txt").write_text('1. search("a")\n2. search("a")\n3. search($2)\n4. search("b")\n5. join($3)\n')
     done = agentrt("plan", "--check", "plan.txt", "--tools", "tools.py", "--passes", cwd=folder)
