@@ -15,14 +15,14 @@ import anyio
 from anyio.abc import TaskGroup
 
 from agentrt.answer import Answer, Answered, answer_of
-from agentrt.durable import RunMeans, Tape, recorded, retell, spent_before
+from agentrt.durable import RunMeans, Tape, recorded, retell, spent_by
 from agentrt.errors import NotOpen, UsageError
 from agentrt.policies import MakePolicy, Setting, Way, given, policy_for, way_of
 from agentrt.replaying import Replayed, recorded_answer, replay
 from agentrt.stopwatch import Stopwatch
 from agentrt.streaming import streamed
 from agentrt.warming import warm_planner, warming_joiner
-from executor import Account, Budget, Outcome, Plan, TaskEvent, Tool, Toolset
+from executor import Account, Budget, Outcome, Plan, Spent, TaskEvent, Tool, Toolset
 from executor.approval import Approval, Approvals, Verdict, answer, pending
 from executor.cache import ResultCache
 from executor.journal import Journal, Redactor, RunInfo, RunLog, SqliteJournal, find_run
@@ -493,7 +493,11 @@ class Runtime:
         # A resumed run keeps to its own budget, unless this runtime has another one.
         kept = log.info.head.get("budget")
         budget = self.budget or (Budget.from_json(cast("dict[str, Any]", kept)) if kept else None)
-        return None if budget is None else Account(budget, spent_before(log.past, budget.prices))
+        return None if budget is None else Account(budget, self._spent(log, budget))
+
+    def _spent(self, log: RunLog, budget: Budget) -> Spent:
+        again = log.past.openings > 0
+        return spent_by(log.journal, log.id, budget.prices) if again else Spent()
 
     def _budget_json(self) -> dict[str, object] | None:
         return None if self.budget is None else self.budget.to_json()

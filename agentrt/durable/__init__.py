@@ -4,7 +4,7 @@ from agentrt.durable.errors import Diverged
 from agentrt.durable.means import RunMeans, ThriftyJoiner
 from agentrt.durable.replay import Comparer, RecordedExecutor, Retold, changed_tool, decisions_in, retell
 from agentrt.durable.requests import recorded, retold_model
-from agentrt.durable.spent import spent_before
+from agentrt.durable.spent import spent_by
 from agentrt.durable.tape import Tape
 
 __all__ = [
@@ -20,5 +20,5 @@ __all__ = [
     "recorded",
     "retell",
     "retold_model",
-    "spent_before",
+    "spent_by",
 ]

@@ -5,7 +5,24 @@ from __future__ import annotations
 import json
 
 from executor import Prices, Spent
-from executor.journal import Past
+from executor.journal import Journal, Past
+
+
+def spent_by(journal: Journal, run_id: str, prices: Prices | None = None) -> Spent:
+    """What a run has spent so far, with what was spent inside its steps, whose logs are runs of their own."""
+    whole = spent_before(Past.of(journal.read(run_id)), prices)
+    for run in journal.runs():
+        if "workflow_step" in run.head and run.id.startswith(f"{run_id}-"):
+            inside = spent_before(Past.of(journal.read(run.id)), prices)
+            # The seconds of a step are seconds of its run.
+            whole = Spent(
+                calls=whole.calls + inside.calls,
+                tokens=whole.tokens + inside.tokens,
+                seconds=whole.seconds,
+                replans=whole.replans + inside.replans,
+                cost=whole.cost + inside.cost,
+            )
+    return whole
 
 
 def spent_before(past: Past, prices: Prices | None = None) -> Spent:

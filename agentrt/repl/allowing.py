@@ -130,9 +130,8 @@ def budget_words(_: Session, before: list[str]) -> list[str]:
 
 
 def _spent(session: Session) -> Spent | None:
-    from agentrt.durable import spent_before
-    from executor.journal import Past
+    from agentrt.durable import spent_by
 
     mine = {run.run_id for run in session.runs}
     last = next((run for run in own_runs(session.journal) if run.id in mine), None)
-    return None if last is None else spent_before(Past.of(session.journal.read(last.id)))
+    return None if last is None else spent_by(session.journal, last.id)

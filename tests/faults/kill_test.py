@@ -3,58 +3,21 @@
 from __future__ import annotations
 
 import json
-import os
 import random
-import select
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from executor.journal import Past, SqliteJournal
+from tests.faults.nursery import Nursery
 from tests.faults.victim import RUN, plan_of, value_of
 
-ROOT = Path(__file__).resolve().parents[2]
 POINTS = ("before group", "after group", "before durable", "after durable", "before call", "after call")
-
-
-class Nursery:
-    """The process that forks victims."""
-
-    def __init__(self) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.faults.victim"],
-            cwd=ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            bufsize=1,
-        )
-
-    def run(self, order: dict[str, Any], kill_after: float | None = None) -> int:
-        """Runs one victim to its end, or kills it after so many seconds; its exit code."""
-        assert self.process.stdin is not None and self.process.stdout is not None
-        self.process.stdin.write(json.dumps(order) + "\n")
-        child = int(self.process.stdout.readline())
-        if kill_after is not None:
-            ended, _, _ = select.select([self.process.stdout], [], [], kill_after)
-            if not ended:
-                with suppress(ProcessLookupError):  # it has just ended by itself
-                    os.kill(child, signal.SIGKILL)
-        return int(self.process.stdout.readline())
-
-    def close(self) -> None:
-        assert self.process.stdin is not None and self.process.stdout is not None
-        self.process.stdin.close()
-        self.process.wait(timeout=20)
-        self.process.stdout.close()
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ import os
 import random
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -116,15 +116,15 @@ async def run(order: dict[str, Any]) -> None:
     order["values"] = values
 
 
-def main() -> None:
-    """Forks a child for each order; says its process id when it begins and how it ended."""
+def main(work: Callable[[dict[str, Any]], Awaitable[None]] = run) -> None:
+    """Forks a child for each order, which does `work`; says its process id when it begins and how it ended."""
     for line in sys.stdin:
         order = json.loads(line)
         child = os.fork()
         if child == 0:
             code = 1
             try:
-                anyio.run(run, order)
+                anyio.run(work, order)
                 Path(order["answer"]).write_text(json.dumps(order["values"], sort_keys=True))
                 code = 0
             finally:
