@@ -15,7 +15,7 @@ from typing import Literal
 
 from agentrt.serving.errors import UnknownModel
 
-Scheme = Literal["int8", "bf16"]
+Scheme = Literal["int8", "int4", "bf16"]
 """How a checkpoint stores its weights: `int8` is W8A8 in the compressed-tensors format."""
 
 

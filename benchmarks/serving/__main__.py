@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import statistics
 import sys
 
@@ -22,20 +21,24 @@ from agentrt.serving.tuning.timing import Measured
 from agentrt.serving.tuning.tune import STREAMS, alone, served, together
 from agentrt.serving.tuning.workload import CHAT, JOIN, PLAN, Workload
 from benchmarks.report import Report, options_of, parser
-
-_PLAN = re.compile(r"(\d\. \w+\(.*\)\n)+\d\. join\(\)")
+from benchmarks.serving import matrix
+from benchmarks.serving.matrix import PLANNED, Cell
 
 
 async def compare(report: Report, name: str, methods: list[str], quick: bool, targets: bool) -> None:
     """All methods against `off`; records rows, ratios and what they are held to."""
     rows: list[list[str | float | None]] = []
+    cells: dict[str, dict[str, Cell]] = {}
     async with served(name, Off()) as off:
+        cells["off"] = await matrix.measure(off, 8 if quick else 32)
         for text in methods:
             print(f"starting {name} with {text}", file=sys.stderr, flush=True)
             async with served(name, parse_speculation(text)) as drafted:
                 for workload in (PLAN,) if quick else (PLAN, JOIN, CHAT):
                     rows += await _alone(report, off, drafted, text, workload, 2 if quick else 4, targets)
                     rows += await _together(report, off, drafted, text, workload, 1 if quick else 3, targets)
+                cells[text] = await matrix.measure(drafted, 8 if quick else 32)
+    matrix.record(report, cells)
     columns = ["workload", "streams", "method", "s median", "TTFT s", "tokens/s", "acceptance", "tokens/call"]
     report.table("speculation", columns, rows)
 
@@ -58,7 +61,7 @@ def _plan_figures(report: Report, text: str, measured: Measured, targets: bool) 
     a_token = sum(measured.seconds) / measured.tokens
     goal = 2.5 if targets and text.startswith("ngram") else None
     report.add(f"{text}, 1 plan: seconds for 36 tokens", 36 * a_token, unit="s", target=goal)
-    parsed = sum(bool(_PLAN.fullmatch(text)) for text in measured.texts) / len(measured.texts)
+    parsed = sum(bool(PLANNED.fullmatch(text)) for text in measured.texts) / len(measured.texts)
     report.add(f"{text}, 1 plan: share that parses", parsed)
     report.add(f"{text}, 1 plan: longest gap", max(measured.gaps), unit="s", target=2.0)
 
