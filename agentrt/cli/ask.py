@@ -57,6 +57,23 @@ async def _ask(
     written: Path | None,
     journal: Path | None,
 ) -> Answer:
+    from agentrt.serving.ahead import starting
+    from agentrt.serving.catalogue import DEFAULT_MODEL
+
+    # The server needs half a minute: it begins before the imports and the tools.
+    async with starting(model or DEFAULT_MODEL):
+        return await _answered(question, model, tools, max_replans, concurrency, written, journal)
+
+
+async def _answered(
+    question: str,
+    model: str | None,
+    tools: list[str] | None,
+    max_replans: int,
+    concurrency: int | None,
+    written: Path | None,
+    journal: Path | None,
+) -> Answer:
     from contextlib import ExitStack, aclosing
 
     from agentrt.runtime import DEFAULT_MODEL, Answered, Runtime
