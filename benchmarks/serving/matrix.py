@@ -140,17 +140,22 @@ async def measure(model: ChatVLLM, requests: int) -> dict[str, Cell]:
     return cells
 
 
-def record(report: Report, cells: dict[str, dict[str, Cell]]) -> None:
-    """Rows for every way to draft, and each one's distance from `off`."""
-    rows = [
+COLUMNS = ("method", "form", "answers", "share that has it", "longest gap s")
+
+
+def rows_of(cells: dict[str, dict[str, Cell]]) -> list[list[str | float | None]]:
+    """A row for every way to draft and every form."""
+    return [
         [way, form, cell.sent, cell.rate, cell.gap or None]
         for way, of_way in cells.items()
         for form, cell in of_way.items()
     ]
-    report.table("answers held to a form", ["method", "form", "answers", "share that has it", "longest gap s"], rows)
-    for way, of_way in cells.items():
-        worst = max(abs(cell.rate - cells["off"][form].rate) for form, cell in of_way.items())
-        if way != "off":
-            report.add(f"{way}: share that parses, farthest from off", 100 * worst, unit="points", target=1.0)
-        gap = max(cell.gap for cell in of_way.values())
-        report.add(f"{way}: longest gap of a constrained stream", gap, unit="s", target=2.0)
+
+
+def record(report: Report, way: str, cells: dict[str, dict[str, Cell]]) -> None:
+    """How far a way to draft is from `off`, and its longest gap."""
+    of_way = cells[way]
+    worst = max(abs(cell.rate - cells["off"][form].rate) for form, cell in of_way.items())
+    report.add(f"{way}: share that parses, farthest from off", 100 * worst, unit="points", target=1.0)
+    gap = max(cell.gap for cell in of_way.values())
+    report.add(f"{way}: longest gap of a constrained stream", gap, unit="s", target=2.0)
