@@ -19,6 +19,7 @@ from agentrt.durable import RunMeans, Tape, recorded, retell, spent_by
 from agentrt.errors import NotOpen, UsageError
 from agentrt.policies import MakePolicy, Setting, Way, given, policy_for, way_of
 from agentrt.replaying import Replayed, recorded_answer, replay
+from agentrt.serving.catalogue import DEFAULT_MODEL
 from agentrt.stopwatch import Stopwatch
 from agentrt.streaming import streamed
 from agentrt.warming import warm_planner, warming_joiner
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
 
 # Settings that a run keeps, so that it is resumed and replayed with the same.
 _KEPT = ("form", "max_replans", "max_tasks", "max_plan_tokens")
-DEFAULT_MODEL = "qwen2.5-coder-1.5b"
 
 
 Event: TypeAlias = "PlannerEvent | TaskEvent | Answered | WorkflowEnded"

@@ -69,6 +69,23 @@ async def _ask(
     journal: Path | None,
     watched: Watched,
 ) -> Answer:
+    from agentrt.serving.ahead import starting
+    from agentrt.serving.catalogue import DEFAULT_MODEL
+
+    # The server needs half a minute: it begins before the imports and the tools.
+    async with starting(model or DEFAULT_MODEL):
+        return await _answered(question, model, tools, max_replans, concurrency, journal, watched)
+
+
+async def _answered(
+    question: str,
+    model: str | None,
+    tools: list[str] | None,
+    max_replans: int,
+    concurrency: int | None,
+    journal: Path | None,
+    watched: Watched,
+) -> Answer:
     from agentrt.runtime import DEFAULT_MODEL, Answered, Runtime
     from agentrt.trace import ProgressBar
 

@@ -84,7 +84,7 @@ def path(name: _Name, json: _Json = False) -> None:
 @app.command(epilog="Example: agentrt model quantise qwen2.5-coder-0.5b --scheme int8")
 def quantise(
     name: _Name,
-    scheme: Annotated[str, typer.Option(help="int8 (W8A8, compressed-tensors) or bf16.")] = "int8",
+    scheme: Annotated[str, typer.Option(help="int8 (W8A8, compressed-tensors), int4 (weights only) or bf16.")] = "int8",
     json: _Json = False,
 ) -> None:
     """Write a model's checkpoint with its weights stored another way; what this machine serves best comes by itself."""
@@ -94,7 +94,7 @@ def quantise(
     from agentrt.serving.catalogue import Scheme, lookup
     from agentrt.serving.errors import SettingsRefused
 
-    schemes: dict[str, Scheme] = {"int8": "int8", "bf16": "bf16"}
+    schemes: dict[str, Scheme] = {"int8": "int8", "int4": "int4", "bf16": "bf16"}
     if scheme not in schemes:
         raise SettingsRefused(f"There is no scheme {scheme!r}. There are: {', '.join(schemes)}.")
     entry = lookup(name)
@@ -160,7 +160,7 @@ def _row(entry: CatalogueEntry) -> dict[str, Any]:
         "languages": entry.languages,
         "note": entry.note,
         "pulled": gguf_path(entry).exists(),
-        "checkpoints": [scheme for scheme in ("int8", "bf16") if is_current(entry, scheme)],
+        "checkpoints": [scheme for scheme in ("int8", "int4", "bf16") if is_current(entry, scheme)],
         "folder": str(model_home(entry.name)),
     }
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from agentrt.serving.catalogue import CATALOGUE
+from agentrt.serving.command import needs_mending
 from agentrt.serving.convert import is_current
 from agentrt.serving.defaults import serving_defaults
 from agentrt.serving.filelock import try_lock
@@ -117,7 +118,20 @@ def _pitfalls(machine: Machine) -> list[Finding]:
     if "xgrammar" not in packages:
         remedy = f"Run: {sys.executable} -m pip install xgrammar"
         found.append(Finding("constrained answers", "missing", "no xgrammar: no schemas, no grammars", remedy))
-    return [*found, *_environment()]
+    return [*found, _sampling(), *_environment()]
+
+
+def _sampling() -> Finding:
+    """What vLLM's CPU build gets wrong about requests that sample, and whether servers of ours have it put right."""
+    faults = (
+        "a seeded prompt that is read in pieces kills the server, drafted tokens are sampled at a temperature nobody "
+        "gave, top-k over no drafts kills the server"
+    )
+    if not needs_mending():
+        words = "the installed vLLM is not the one whose three faults on a CPU are known (decision 0140)"
+        return Finding("sampling", "ok", words)
+    remedy = "Put right in servers that agentrt starts; a vLLM started otherwise, or with --worker-cls, has them."
+    return Finding("sampling", "ok", f"three faults of this vLLM on a CPU, mended: {faults}", remedy)
 
 
 def _environment() -> list[Finding]:

@@ -15,8 +15,10 @@ from typing import Literal
 
 from agentrt.serving.errors import UnknownModel
 
-Scheme = Literal["int8", "bf16"]
-"""How a checkpoint stores its weights: `int8` is W8A8 in the compressed-tensors format."""
+Scheme = Literal["int8", "int4", "bf16"]
+"""How a checkpoint stores its weights: `int8` is W8A8 in the compressed-tensors format, `int4` its weights alone."""
+DEFAULT_MODEL = "qwen2.5-coder-1.5b"
+"""What is opened where nobody names a model."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,7 +79,7 @@ def vllm_command(folder: Path, served_name: str, settings: ServerSettings) -> Se
     }
     if settings.device == "cpu":
         arguments += ["--distributed-executor-backend", "uni"]
-        if "--worker-cls" not in speculative.arguments and _needs_mending():
+        if "--worker-cls" not in speculative.arguments and needs_mending():
             arguments += ["--worker-cls", "agentrt.serving.cpu_worker.MendedWorker"]
         env |= _cpu_environment(settings)
     elif settings.gpu_memory_utilization is not None:
@@ -110,7 +110,7 @@ def _numbers(*, drafts: bool) -> list[str]:
     return found
 
 
-def _needs_mending() -> bool:
+def needs_mending() -> bool:
     """Whether the installed vLLM is laid out as `cpu_worker` expects and has what it puts right."""
     text = _source("v1/worker/gpu_model_runner.py")
     return all(word in text for word in ("gen.set_offset(", "def _bookkeeping_sync(", "discard_request_mask"))

@@ -25,7 +25,7 @@ from agentrt.serving.progress import Progress, ProgressSink, no_progress
 from agentrt.serving.pull import pull_entry
 
 MANIFEST = "agentrt.json"
-_BYTES_PER_WEIGHT = {"bf16": 2.3, "int8": 1.6}
+_BYTES_PER_WEIGHT = {"bf16": 2.3, "int8": 1.6, "int4": 1.2}
 
 
 @dataclass(frozen=True, slots=True)

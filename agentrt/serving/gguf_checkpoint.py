@@ -1,4 +1,4 @@
-"""A child process that writes a GGUF file out as a checkpoint folder: bf16, or int8 W8A8.
+"""A child process that writes a GGUF file out as a checkpoint folder: bf16, int8 W8A8 or int4 W4A16.
 
 It runs by path, so that torch and transformers live and die with it. Progress goes to standard output,
 one JSON object a line (`text`, `done`, `total`); why it failed is the last line on standard error.
@@ -6,6 +6,9 @@ one JSON object a line (`text`, `done`, `total`); why it failed is the last line
 int8 is the compressed-tensors format that vLLM runs natively on CPUs: the weight of every projection
 rounded to int8 with one symmetric scale an output channel, activations quantised per token at run time.
 No calibration data: round to nearest, scale = max |w| / 127.
+
+int4 stores weights only: groups of 32 along the input, of which the largest weight in magnitude becomes -8 (llama.cpp's
+Q4_0), packed eight to a word; it is multiplied in bf16.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 MISSING_PACKAGE = 3
+GROUP = 32
 
 
 def _tell(text: str, done: int, total: int) -> None:
@@ -32,6 +36,39 @@ def quantise(weight: Any) -> tuple[Any, Any]:
     weight = weight.float()
     scale = weight.abs().amax(dim=1, keepdim=True).clamp(min=1e-8) / 127.0
     return torch.clamp(torch.round(weight / scale), -127, 127).to(torch.int8), scale
+
+
+def quantise4(weight: Any) -> tuple[Any, Any]:
+    """Round a weight `[out, in]` to 4 bits: int32 `[out, in / 8]`, lowest bits first, and scales `[out, in / GROUP]`.
+
+    What is stored is `q + 8` with `q` from -8 to 7; the weight is `scale * q`. Scales may be negative.
+    """
+    import torch
+
+    rows, columns = weight.shape
+    groups = weight.float().view(rows, columns // GROUP, GROUP)
+    farthest = groups.gather(2, groups.abs().argmax(dim=2, keepdim=True))
+    scale = (farthest / -8.0).to(torch.bfloat16)
+    divisor = torch.where(scale == 0, torch.ones_like(scale), scale).float()
+    stored = (torch.clamp(torch.round(groups / divisor), -8, 7) + 8).to(torch.int64).view(rows, columns // 8, 8)
+    shifts = torch.arange(8) * 4
+    packed = (stored << shifts).sum(dim=2)
+    # The upper half of what fits 32 bits without a sign is negative with one.
+    packed = torch.where(packed >= 2**31, packed - 2**32, packed).to(torch.int32)
+    return packed, scale.squeeze(2)
+
+
+def weight_only_config() -> dict[str, Any]:
+    """The `quantization_config` that goes with `quantise4`."""
+    weights = {"num_bits": 4, "type": "int", "symmetric": True, "strategy": "group", "group_size": GROUP}
+    group = {"targets": ["Linear"], "weights": {**weights, "dynamic": False}, "input_activations": None}
+    return {
+        "quant_method": "compressed-tensors",
+        "format": "pack-quantized",
+        "quantization_status": "compressed",
+        "ignore": ["lm_head"],
+        "config_groups": {"group_0": {**group, "output_activations": None}},
+    }
 
 
 def compressed_tensors_config() -> dict[str, Any]:
@@ -75,6 +112,9 @@ def write_checkpoint(gguf: Path, out: Path, scheme: str) -> None:
             continue
         if scheme == "int8" and name.endswith("_proj.weight"):
             tensors[name], tensors[f"{name}_scale"] = quantise(tensor)
+        elif scheme == "int4" and name.endswith("_proj.weight"):
+            tensors[f"{name}_packed"], tensors[f"{name}_scale"] = quantise4(tensor)
+            tensors[f"{name}_shape"] = torch.tensor(tensor.shape)
         else:
             tensors[name] = tensor.to(torch.bfloat16).contiguous()
 
@@ -87,6 +127,8 @@ def write_checkpoint(gguf: Path, out: Path, scheme: str) -> None:
         described.pop(stale, None)
     if scheme == "int8":
         described["quantization_config"] = compressed_tensors_config()
+    if scheme == "int4":
+        described["quantization_config"] = weight_only_config()
     (out / "config.json").write_text(json.dumps(described, indent=2, default=str))
     if model.generation_config is not None:
         model.generation_config.save_pretrained(out)
@@ -99,7 +141,7 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description="GGUF to checkpoint folder")
     parser.add_argument("gguf", type=Path)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--scheme", choices=["int8", "bf16"], required=True)
+    parser.add_argument("--scheme", choices=["int8", "int4", "bf16"], required=True)
     options = parser.parse_args(arguments)
     os.environ["HF_HUB_OFFLINE"] = "1"
     try:

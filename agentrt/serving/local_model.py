@@ -116,7 +116,7 @@ async def _open(
     from agentrt.serving.command import vllm_command
     from agentrt.serving.server import shared_server
 
-    served = await _folder_for(spec, settings, method, scheme, progress)
+    served = await served_folder(spec, settings, method, scheme, progress)
     command = vllm_command(served.folder, served.name, served.settings)
     async with shared_server(command, patience=patience, progress=progress) as server:
         # A request that fails here fails for a reason: sending it again would only hide it.
@@ -173,13 +173,17 @@ async def _in_torch(
         yield model
 
 
-async def _folder_for(
+async def served_folder(
     spec: str | Path,
-    settings: ServerSettings | None,
-    method: Speculation | Literal["auto"] | None,
-    scheme: Scheme | None,
-    progress: ProgressSink,
+    settings: ServerSettings | None = None,
+    method: Speculation | Literal["auto"] | None = None,
+    scheme: Scheme | None = None,
+    progress: ProgressSink = no_progress,
 ) -> ServedFolder:
+    """What a catalogue name or a folder is served from, and with which settings; fetched when need be.
+
+    Takes and raises what `open_model` does.
+    """
     from agentrt.serving.command import require_vllm
     from agentrt.serving.configured import read_config
     from agentrt.serving.probe import default_device

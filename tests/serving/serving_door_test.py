@@ -302,6 +302,12 @@ def test_the_doctor_knows_what_breaks_vllms_cpu_build(monkeypatch: pytest.Monkey
     for words in ("not the CPU build", "does not know transformers 5.21", "no gguf", "no xgrammar", "torchvision"):
         assert any(words in found and remedy for _, found, remedy in said), words
     assert sum(what == "threads" for what, _, _ in said) == 2
+    (sampling,) = [found for what, found, _ in said if what == "sampling"]
+    faults = ("read in pieces", "temperature nobody gave", "top-k over no drafts")
+    assert all(words in sampling for words in (*faults, "mended")) or "is not the one" in sampling
+    monkeypatch.setattr(advice, "needs_mending", lambda: False)
+    (sampling,) = [finding for finding in advice.findings(machine) if finding.what == "sampling"]
+    assert "is not the one" in sampling.found and not sampling.remedy
     assert ("model folder", "ok") in {(finding.what, finding.verdict) for finding in advice.findings(machine)}
 
 
