@@ -145,11 +145,11 @@ class Reward:
     ) -> list[Measured]:
         """Looks at dialogues on one task, each an answer and its transcript; one call of the readability model."""
         texts = [[turn.text for turn in transcript if turn.text] for _, transcript in dialogues]
-        flat = [text for spoken in texts for text in spoken]
+        distinct = list(dict.fromkeys(text for spoken in texts for text in spoken))  # small models echo each other
         found: list[float | None] = [None] * len(dialogues)
-        if self.readability is not None and flat:
-            losses = iter(await self.readability.losses(flat))
-            found = [max((next(losses) for _ in spoken), default=None) for spoken in texts]
+        if self.readability is not None and distinct:
+            losses = dict(zip(distinct, await self.readability.losses(distinct), strict=True))
+            found = [max((losses[text] for text in spoken), default=None) for spoken in texts]
         return [
             Measured(
                 task=self.metric(answer, reference),

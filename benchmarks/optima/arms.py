@@ -92,7 +92,7 @@ async def talk(task: Task, model: BaseChatModel, protocol: str, form: str) -> Ou
 async def consistent(task: Task, model: BaseChatModel) -> Outcome:
     """The answer most of several samples of one agent with everything agree on."""
     conversation = _solo(_all(task), {"temperature": 0.7, "top_p": 0.95})
-    consensus = await self_consistency(conversation, task.question, model=model, samples=SAMPLES)
+    consensus = await self_consistency(conversation, task.question, model=model, samples=SAMPLES, seed=0)
     if consensus.failures:
         raise consensus.failures[0]
     said = "\n".join(sample.transcript.render() for sample in consensus.samples)

@@ -34,8 +34,9 @@ class InfoExchange(Protocol):
         return next((turn.answer for turn in reversed(transcript) if turn.speaker != speaker and turn.answer), None)
 
     def duty(self, name: str, transcript: Transcript, names: Sequence[str]) -> Duty | None:
-        """Nothing can be known before somebody else has spoken; from then on every turn ends with an answer."""
-        return "answer" if any(turn.speaker != name for turn in transcript) else "share"
+        """Nothing can be known before all others have spoken; from then on every turn ends with an answer."""
+        heard = {turn.speaker for turn in transcript}
+        return "answer" if all(other in heard for other in names if other != name) else "share"
 
     def brief(self, name: str, names: Sequence[str]) -> str:
         return f"You talk to {others(name, names)}. Speak only for yourself."

@@ -280,11 +280,11 @@ def test_the_recipe_for_a_cpu_runs_on_smollm2(tmp_path):
 
     from agentrt.cli.optima import app
 
-    tasks = Path(__file__).parents[2] / "examples/data/split_facts.json"
+    tasks = Path(__file__).parents[2] / "examples/data/simple_facts.json"
     options = (
         f"loop {tmp_path / 'run'} --tasks {tasks} --limit 6 --model smollm2-135m --recipe isft-dpo --iterations 2 "
-        "--samples 2 --batch 4 --epochs 1 --lr-sft 2e-4 --lr-preference 5e-5 --threshold -1 --least -1 --gap 0 "
-        "--rollouts 2 --expansions 2 --max-turns 3 --max-tokens 40 --json"
+        "--samples 2 --concurrency 8 --batch 4 --epochs 1 --lr-sft 5e-4 --lr-preference 5e-5 --threshold -1 "
+        "--least -1 --gap 0 --rollouts 2 --expansions 2 --max-turns 3 --max-tokens 32 --least-tokens 10 --json"
     )
     done = CliRunner().invoke(app, options.split(), catch_exceptions=False)
     assert done.exit_code == 0, done.output

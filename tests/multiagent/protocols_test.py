@@ -7,12 +7,16 @@ from multiagent import (
     Case,
     Conversation,
     ConversationResult,
+    Debate,
     FeedbackLoop,
+    InfoExchange,
     Judge,
     Jury,
     MaxTurns,
     MemoryCheckpoints,
     TokenBudget,
+    Transcript,
+    Turn,
     cohen_kappa,
     converse_all,
     fleiss_kappa,
@@ -167,3 +171,15 @@ def test_statistics_of_a_jury():
     assert found.questions == 3 and found.unanimous == pytest.approx(2 / 3)
     assert found.cohen["x", "y"] == pytest.approx(0.4)
     assert found.against_labels["x"] == 1.0 and found.against_labels["(jury)"] == 1.0
+
+
+def test_the_duties_of_an_exchange_and_of_a_debate():
+    names = ("ann", "ben", "carl")
+    spoken = Transcript("?")
+    duties = []
+    for name in (*names, "ann"):
+        duties.append(InfoExchange().duty(name, spoken, names))
+        spoken = spoken.add(Turn(name, "+ x"))
+    assert duties == ["share", "share", "answer", "answer"]
+    assert Debate().duty("ann", spoken, names) == "solve" and Debate().duty("ben", spoken, names) == "review"
+    assert FeedbackLoop().duty("ann", spoken, names) is None, "drafts are free"
