@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterable, Mapping
 from contextlib import AsyncExitStack, aclosing
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeAlias, cast, overload
@@ -14,20 +13,22 @@ from typing import TYPE_CHECKING, Any, Self, TypeAlias, cast, overload
 import anyio
 from anyio.abc import TaskGroup
 
-from agentrt.answer import Answer, Answered, answer_of
-from agentrt.durable import RunMeans, Tape, recorded, retell, spent_by
+from agentrt.answer import Answer, Answered
+from agentrt.durable import RunMeans, retell
 from agentrt.errors import NotOpen, UsageError
-from agentrt.policies import MakePolicy, Setting, Way, given, policy_for, way_of
+from agentrt.policies import MakePolicy, Setting, Way, given
+from agentrt.questions import answered, head_of
 from agentrt.replaying import Replayed, recorded_answer, replay
+from agentrt.runs import Runs
 from agentrt.serving.catalogue import DEFAULT_MODEL
 from agentrt.stopwatch import Stopwatch
 from agentrt.streaming import streamed
 from agentrt.warming import warm_planner, warming_joiner
-from executor import Account, Budget, Outcome, Plan, Spent, TaskEvent, Tool, Toolset
+from executor import Account, Budget, Outcome, Plan, TaskEvent, Tool, Toolset
 from executor.approval import Approval, Approvals, Verdict, answer, pending
 from executor.cache import ResultCache
-from executor.journal import Journal, Redactor, RunInfo, RunLog, SqliteJournal, find_run
-from planner import Conclusion, PlannerEvent
+from executor.journal import Journal, RunInfo, RunLog, find_run
+from planner import PlannerEvent
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -36,9 +37,6 @@ if TYPE_CHECKING:
     from agentrt.workflows import Workflow, WorkflowEnded, WorkflowResult
     from agentrt.workflows.steps.stage import Stage
     from planner import PlanForm
-
-# Settings that a run keeps, so that it is resumed and replayed with the same.
-_KEPT = ("form", "max_replans", "max_tasks", "max_plan_tokens")
 
 
 Event: TypeAlias = "PlannerEvent | TaskEvent | Answered | WorkflowEnded"
@@ -113,14 +111,10 @@ class Runtime:
         self.max_tasks = max_tasks
         self.max_plan_tokens = max_plan_tokens
         self.concurrency = concurrency
-        self.budget = budget
         self.approvals = approvals or Approvals()
         self.ask_when_tainted = ask_when_tainted
         self._cached = cache
-        self._redactor = Redactor(secrets)
-        self._begun = begun or _ignore
-        self._journal_spec = journal
-        self._journal: Journal | None = None
+        self._runs = Runs(journal, budget=budget, secrets=secrets, begun=begun)
         self._cache: ResultCache | None = None
         self._spec = model
         self._settings = settings
@@ -136,8 +130,8 @@ class Runtime:
         from agentrt.serving import capabilities_of, open_model
 
         async with AsyncExitStack() as stack:
-            self._journal = self._opened(stack)
-            self._cache = ResultCache(self._journal, redactor=self._redactor) if self._cached else None
+            journal = stack.enter_context(self._runs.opened())
+            self._cache = ResultCache(journal, redactor=self._runs.redactor) if self._cached else None
             if self._spec is None:
                 self._group = await stack.enter_async_context(anyio.create_task_group())
                 self._stack = stack.pop_all()
@@ -159,7 +153,7 @@ class Runtime:
     ) -> bool | None:
         if self._group is not None:
             self._group.cancel_scope.cancel()
-        self._model = self._group = self._journal = None
+        self._model = self._group = None
         return await self._stack.__aexit__(kind, error, trace)
 
     @property
@@ -189,9 +183,7 @@ class Runtime:
         """The open journal. Raises NotOpen outside `async with`, UsageError without one."""
         if self._group is None:
             raise NotOpen
-        if self._journal is None:
-            raise UsageError("this runtime has no journal; give it one: Runtime(..., journal='runs.db')")
-        return self._journal
+        return self._runs.journal
 
     @overload
     async def run(self, what: Plan, /, **options: Any) -> dict[str, Outcome]: ...
@@ -271,10 +263,7 @@ class Runtime:
             Parked: calls wait for a person.
             JournalError: the journal could not be written.
         """
-        log = None
-        if self._journal is not None:
-            kept = {**(head or {}), "plan": plan.to_json(), "budget": self._budget_json()}
-            log = self._started(kind, title, kept, run_id)
+        log = self._runs.start(kind, title, {**(head or {}), "plan": plan.to_json()}, run_id=run_id)
         return await self._run(plan, log, observe)
 
     async def resume(self, run_id: str, observe: Callable[[Event], None] | None = None) -> Resumed:
@@ -299,7 +288,7 @@ class Runtime:
         if info.status == "finished":
             told = retell(self.journal, info.id, self.tools)
             return recorded_answer(self.journal, info.id, told) if info.kind == "ask" else told.outcomes
-        log = self._resumed(info)
+        log = self._runs.resume(info)
         if info.kind == "ask":
             return await self._answer(str(info.head["question"]), observe or _ignore, log)
         return await self._run(Plan.from_json(cast(Any, info.head["plan"])), log, observe)
@@ -372,8 +361,8 @@ class Runtime:
             observe=observe,
         )
 
-    def _means(self, log: RunLog | None, account: Account | None) -> RunMeans:
-        return RunMeans(log, account, self._cache, self.approvals, self.ask_when_tainted)
+    def _means(self, log: RunLog | None) -> RunMeans:
+        return RunMeans(log, self._runs.account(log), self._cache, self.approvals, self.ask_when_tainted)
 
     async def _answer(
         self,
@@ -386,59 +375,20 @@ class Runtime:
     ) -> Answer:
         stopwatch = Stopwatch(observe)
         setting = self._setting(stopwatch.see)
-        way: Way | MakePolicy = self.way if plan is None else given(plan)
         if self._warm and self._group is not None:
             setting = warming_joiner(setting, question, self._group)
-        if log is None and self._journal is not None:
-            settings = {name: getattr(setting, name) for name in _KEPT}
-            head: dict[str, object] = {"question": question, "settings": settings, "budget": self._budget_json()}
-            head["way"] = "given" if plan is not None else "own" if callable(way) else way
-            if plan is not None:
-                head["plan"] = plan.to_json()
-            log = self._started("ask", title or question, head)
-        account = self._account(log)
         if log is None:
-            conclusion = await self._concluded(question, setting, None, account, way)
-            return answer_of(conclusion, stopwatch.timings(), account=account)
-        with log.closing() as ended:
-            setting = replace(setting, observe=Tape(log).before(setting.observe))
-            conclusion = await self._concluded(question, setting, log, account, way_of(log.info, way))
-            found = answer_of(conclusion, stopwatch.timings(), log.id, account)
-            ended.update(
-                text=found.text,
-                ending=found.ending,
-                evidence=list(conclusion.evidence),
-                replans=found.replans,
-                usage=asdict(found.usage),
-                timings=asdict(found.timings),
-                note=found.note,
-            )
-        return found
-
-    async def _concluded(
-        self, question: str, setting: Setting, log: RunLog | None, account: Account | None, way: Way | MakePolicy
-    ) -> Conclusion:
-        """Answers a question as `setting` says; with a log it goes on from what is in there."""
-        if log is not None:
-            setting = replace(setting, **cast("dict[str, Any]", log.info.head["settings"]))
-        if log is not None or account is not None:
-            setting = replace(setting, model=recorded(self.model, log, account), means=self._means(log, account))
-        else:
-            setting = replace(setting, means=self._means(None, None))
-        conclusion = await policy_for(way, setting).answer(question)
-        if self.pairs is not None and conclusion.pairs:
-            rows = "".join(json.dumps(pair.to_json(), ensure_ascii=False) + "\n" for pair in conclusion.pairs)
-            async with await anyio.open_file(self.pairs, "a", encoding="utf-8") as file:
-                await file.write(rows)
-        return conclusion
+            log = self._runs.start("ask", title or question, head_of(question, setting, self.way, plan))
+        setting = replace(setting, means=self._means(log))
+        way = self.way if plan is None else given(plan)
+        return await answered(question, setting, way, stopwatch, self.pairs)
 
     async def _run(
         self, plan: Plan, log: RunLog | None, observe: Callable[[TaskEvent], None] | None
     ) -> dict[str, Outcome]:
         if self._group is None:
             raise NotOpen
-        account = self._account(log)
-        means = self._means(log, account)
+        means = self._means(log)
         executor = means.executor(self.tools, observe=observe, max_tasks=self.max_tasks, concurrency=self.concurrency)
         if log is None:
             return await executor.run(plan)
@@ -452,7 +402,7 @@ class Runtime:
         if self._group is None:
             raise NotOpen
         setting = self._setting(observe, self._model or NoModel())
-        return Stage(replace(setting, means=self._means(log, self._account(log))), self.way)
+        return Stage(replace(setting, means=self._means(log)), self.way)
 
     async def _run_workflow(
         self, workflow: Workflow | str | Path, inputs: Mapping[str, object], observe: Callable[[Event], None]
@@ -462,51 +412,16 @@ class Runtime:
         def start(
             title: str, head: Mapping[str, object], limits: Budget | None
         ) -> tuple[RunLog | None, Account | None]:
-            budget = self.budget or limits
-            if self._journal is None:
-                return None, None if budget is None else Account(budget)
-            kept = {**head, "budget": None if budget is None else budget.to_json()}
-            log = self._started("workflow", title, kept)
-            return log, self._account(log)
+            log = self._runs.start("workflow", title, head, budget=limits)
+            return log, self._runs.account(log, limits)
 
         return await run_workflow(workflow, inputs, self._stage(observe), start)
 
     async def _resume_workflow(self, info: RunInfo, observe: Callable[[Event], None]) -> WorkflowResult:
         from agentrt.workflows.running import resume_workflow
 
-        log = self._resumed(info)
+        log = self._runs.resume(info)
         return await resume_workflow(self._stage(observe, log), log)
-
-    def _started(self, kind: str, title: str, head: Mapping[str, object], run_id: str | None = None) -> RunLog:
-        log = RunLog.start(self.journal, kind=kind, title=title, head=head, run_id=run_id, redactor=self._redactor)
-        self._begun(log.info)
-        return log
-
-    def _resumed(self, info: RunInfo) -> RunLog:
-        log = RunLog.resume(self.journal, info.id, redactor=self._redactor)
-        self._begun(log.info)
-        return log
-
-    def _account(self, log: RunLog | None) -> Account | None:
-        if log is None:
-            return None if self.budget is None else Account(self.budget)
-        # A resumed run keeps to its own budget, unless this runtime has another one.
-        kept = log.info.head.get("budget")
-        budget = self.budget or (Budget.from_json(cast("dict[str, Any]", kept)) if kept else None)
-        return None if budget is None else Account(budget, self._spent(log, budget))
-
-    def _spent(self, log: RunLog, budget: Budget) -> Spent:
-        again = log.past.openings > 0
-        return spent_by(log.journal, log.id, budget.prices) if again else Spent()
-
-    def _budget_json(self) -> dict[str, object] | None:
-        return None if self.budget is None else self.budget.to_json()
-
-    def _opened(self, stack: AsyncExitStack) -> Journal | None:
-        spec = self._journal_spec
-        if spec is None or isinstance(spec, Journal):
-            return spec
-        return stack.enter_context(SqliteJournal(spec))
 
     def _info(self, run_id: str) -> RunInfo:
         return find_run(self.journal, run_id)
