@@ -24,15 +24,18 @@ class Turn(NamedTuple):
 def in_context(question: str, turns: Sequence[Turn], most: int) -> str:
     """`question` with the last `most` turns before it, shortened, so that "and his wife?" can be understood.
 
-    The question itself comes last and unchanged; without turns it is all there is.
+    The question itself comes last and unchanged; without turns it is all there is. What was said earlier may come from
+    tools: it is data, on one line, with the marks broken up that chat templates reserve.
     """
     seen = turns[-most:] if most else ()
     if not seen:
         return question
+    from planner.rounds import without_marks
+
     lines = ["Earlier in this conversation:"]
     for turn in seen:
-        lines.append(f"- asked: {one_line(turn.question, _LONGEST_QUESTION)}")
-        lines.append(f"  answered: {one_line(turn.answer.text, _LONGEST_ANSWER)}")
+        lines.append(f"- asked: {without_marks(one_line(turn.question, _LONGEST_QUESTION))}")
+        lines.append(f"  answered: {without_marks(one_line(turn.answer.text, _LONGEST_ANSWER))}")
     return "\n".join([*lines, f"Now the question is: {question}"])
 
 

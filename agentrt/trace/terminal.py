@@ -12,9 +12,10 @@ from collections import Counter
 from types import TracebackType
 from typing import Self
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.live import Live
 from rich.markup import escape
+from rich.segment import Segment
 from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
@@ -159,14 +160,15 @@ class TerminalView:
             parts.append(Text(f"  {self._writing}▌", style="dim"))
         if self._status:
             parts.append(Spinner("dots", Text(self._status, style="dim")))
-        if question is not None:
-            parts += question
-        return Group(*parts)
+        if question is None:
+            return Group(*parts)
+        # Rows may take several lines in a narrow terminal; the question comes before them.
+        return Group(_Top(Group(*parts), self.console.height - 1 - len(question)), *question)
 
     def _fitting(self, question: Text) -> list[Text]:
         """The lines of a question that there is room for; what is typed stays in sight."""
         lines = [*question.wrap(self.console, self.console.width)]
-        most = max(3, self.console.height - 4)
+        most = max(2, self.console.height - 2)
         return lines if len(lines) <= most else [*lines[: most - 2], Text("  …", style="dim"), lines[-1]]
 
     def _visible(self, below: int) -> tuple[list[Row], str]:
@@ -203,6 +205,19 @@ def closing_line(answer: Answer) -> str:
     saved = f"{timings.saved:.1f} s saved against one by one ({timings.one_by_one:.1f} s)"
     rounds = f", {answer.replans} replan{'s' * (answer.replans != 1)}" if answer.replans else ""
     return f"{len(answer.plan)} tasks{rounds} · {tokens} · {timings.wall:.1f} s · {saved}"
+
+
+class _Top:
+    """The first lines of something, as many as there is room for."""
+
+    def __init__(self, whole: RenderableType, lines: int) -> None:
+        self._whole = whole
+        self._lines = lines
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for line in console.render_lines(self._whole, options, pad=False)[: max(0, self._lines)]:
+            yield from line
+            yield Segment.line()
 
 
 def _mark(row: Row) -> RenderableType:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -22,4 +23,6 @@ def start(tmp_path: Path) -> Iterator[type[Terminal]]:
     yield Opened  # pyright: ignore[reportReturnType]
     for terminal in opened:
         if not terminal.process.closed:
-            terminal.process.close(force=True)
+            terminal.process.kill(signal.SIGKILL)
+            terminal.process.wait()
+            terminal.process.close()

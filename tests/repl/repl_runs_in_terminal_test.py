@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from pathlib import Path
 
 import pytest
 
+from executor.approval import pending
 from executor.journal import SqliteJournal
 from tests.repl.terminals import PROMPT, Terminal, decision
 
@@ -200,3 +202,49 @@ def test_a_killed_repl_goes_on_in_the_next_one(what: str, start: type[Terminal])
     again.until(PROMPT)
     again.enter("/quit")
     assert again.ends() == 0
+
+
+def test_a_terminal_that_is_resized_or_left_while_a_question_waits(start: type[Terminal]) -> None:
+    terminal = start([LETTER, decision("Written.", ["1"])])
+    (terminal.folder / "door").touch()
+    terminal.until(PROMPT)
+    before = terminal.modes()
+    terminal.enter("Write to Ada")
+    terminal.until("later: ")
+    for rows, columns in ((7, 40), (3, 12), (50, 160)):
+        terminal.process.setwinsize(rows, columns)
+        terminal.until("later: " if columns > 20 else "▌")
+    terminal.type("y\x03")  # Ctrl-C before Enter: nothing was answered
+    terminal.until("goes on with it")
+    terminal.until(PROMPT)
+    assert terminal.modes() == before
+    terminal.enter("/resume")
+    terminal.until("later: ")
+    terminal.type("\x04")  # Ctrl-D: not now
+    terminal.until("then /resume")
+    terminal.until(PROMPT)
+    terminal.enter("/resume")
+    terminal.until("later: ")
+    terminal.process.kill(signal.SIGTERM)
+    assert terminal.ends() == 128 + signal.SIGTERM
+    assert not lines(terminal.folder / "sent")
+    assert terminal.raw.rfind(b"\x1b[?25h") > terminal.raw.rfind(b"\x1b[?25l"), "the cursor is shown again"
+
+
+def test_a_terminal_that_is_closed_while_a_question_waits_answers_nothing(start: type[Terminal]) -> None:
+    terminal = start([LETTER])
+    (terminal.folder / "door").touch()
+    terminal.until(PROMPT)
+    terminal.enter("Write to Ada")
+    terminal.until("later: ")
+    child = terminal.process.ptyproc
+    child.fileobj.close()
+    status = os.waitstatus_to_exitcode(os.waitpid(child.pid, 0)[1])
+    for process in (terminal.process, child):
+        process.closed = process.terminated = True
+    assert status in (128 + signal.SIGHUP, 1)
+    with SqliteJournal(terminal.folder / "runs.db", read_only=True) as journal:
+        (run,) = journal.runs()
+        assert run.status in ("running", "parked")
+        assert [one.task for one in pending(journal, run.id)] == ["1"]
+    assert not lines(terminal.folder / "sent")

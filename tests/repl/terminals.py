@@ -43,7 +43,7 @@ class Terminal:
 
     def until(self, text: str) -> str:
         """Waits until `text` is written; what was written up to there."""
-        self.process.expect_exact(text)
+        self.process.expect_exact(text.encode())
         seen: bytes = self.process.before + self.process.after
         self.raw += seen
         self._stream.feed(seen)
