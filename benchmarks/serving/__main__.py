@@ -20,7 +20,7 @@ import anyio
 
 from agentrt.serving import ChatVLLM, Off, parse_speculation
 from agentrt.serving.probe import default_device
-from agentrt.serving.tuning.timing import Measured
+from agentrt.serving.tuning.timing import Measured, sum_of
 from agentrt.serving.tuning.tune import STREAMS, alone, served, together
 from agentrt.serving.tuning.workload import CHAT, JOIN, PLAN, Workload
 from benchmarks.report import Report, options_of, parser
@@ -35,14 +35,15 @@ async def compare(
     rows: list[list[str | float | None]] = []
     cells: dict[str, dict[str, Cell]] = {}
     async with served(name, Off()) as off:
-        cells["off"] = await matrix.measure(off, 8 if quick else 32)
+        cells["off"] = await matrix.measure(off, 8 if quick else 16)
         for text in methods:
             print(f"starting {name} with {text}", file=sys.stderr, flush=True)
             async with served(name, parse_speculation(text)) as drafted:
                 for workload in (PLAN,) if quick else (PLAN, JOIN, CHAT):
-                    rows += await _alone(report, off, drafted, text, workload, 2 if quick else 4, targets)
-                    rows += await _together(report, off, drafted, text, workload, 1 if quick else 3, targets)
-                cells[text] = await matrix.measure(drafted, 8 if quick else 32)
+                    rows += await _alone(report, off, drafted, text, workload, 2 if quick else 3, targets)
+                    rounds = 4 if workload is PLAN and not quick else 2
+                    rows += await _together(report, off, drafted, text, workload, rounds, targets)
+                cells[text] = await matrix.measure(drafted, 8 if quick else 16)
             matrix.record(report, text, cells)
             columns = ["workload", "streams", "method", "s median", "TTFT s", "tokens/s", "acceptance", "tokens/call"]
             report.tables.clear()
@@ -81,7 +82,7 @@ async def _together(
     ratios = [drafts.seconds[0] / plain.seconds[0] for plain, drafts in pairs]
     target = 1.05 if targets and workload is PLAN else None
     report.add(f"{text}, 8 {workload.name}s: time over off", statistics.median(ratios), unit="x", target=target)
-    plain, with_drafts = pairs[-1]
+    plain, with_drafts = (sum_of([pair[side] for pair in pairs]) for side in (0, 1))
     return [_row(workload, STREAMS, "off", plain), _row(workload, STREAMS, text, with_drafts)]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -43,6 +44,19 @@ class Measured:
     def median(self) -> float:
         """Seconds, the median of `seconds`."""
         return statistics.median(self.seconds)
+
+
+def sum_of(parts: Sequence[Measured]) -> Measured:
+    """Several rounds as one."""
+    whole = Measured()
+    for part in parts:
+        whole.seconds += part.seconds
+        whole.first += part.first
+        whole.gaps += part.gaps
+        whole.texts += part.texts
+        whole.tokens += part.tokens
+        whole.stats = _sum(whole.stats, part.stats)
+    return whole
 
 
 async def ask(model: ChatVLLM, workload: Workload, number: int, into: Measured, **options: Any) -> float:
