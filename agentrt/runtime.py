@@ -18,6 +18,7 @@ from agentrt.answer import Answer, Answered, answer_of
 from agentrt.durable import RunMeans, Tape, recorded, retell, spent_before
 from agentrt.errors import NotOpen, UsageError
 from agentrt.policies import MakePolicy, Setting, Way, policy_for, way_of
+from agentrt.remembering import Memory
 from agentrt.replaying import Replayed, recorded_answer, replay
 from agentrt.stopwatch import Stopwatch
 from agentrt.streaming import streamed
@@ -34,9 +35,10 @@ if TYPE_CHECKING:
     from agentrt.workflows import Workflow, WorkflowEnded, WorkflowResult
     from agentrt.workflows.steps.stage import Stage
     from planner import PlanForm
+    from planner.example_store import ExampleStore
 
 # Settings that a run keeps, so that it is resumed and replayed with the same.
-_KEPT = ("form", "max_replans", "max_tasks", "max_plan_tokens")
+_KEPT = ("form", "max_replans", "max_tasks", "max_plan_tokens", "examples")
 DEFAULT_MODEL = "qwen2.5-coder-1.5b"
 
 
@@ -58,6 +60,8 @@ class Runtime:
         plan: how questions are answered: `compiler` plans, `react` makes one call at a time, `dfsdt` also takes steps
             back, or a function that makes a policy.
         passes: passes over plans: merge, prune, fuse, priority. Only `merge` lets calls start while a plan is written.
+        examples: a file of plans that went well (JSON lines), or an `ExampleStore`: a question's prompt shows the
+            nearest of this model's, and its own plan is added when it leads straight to an answer. None for neither.
         pairs: a file to which preference pairs are added as JSON lines, where the policy finds some.
         max_replans: further plans after the first, when the results do not answer the question.
         max_tasks: tasks a plan may have.
@@ -83,6 +87,7 @@ class Runtime:
         *,
         plan: Way | MakePolicy = "compiler",
         passes: Collection[str] = ("merge",),
+        examples: str | Path | ExampleStore | None = None,
         pairs: Path | None = None,
         max_replans: int = 2,
         max_tasks: int = 64,
@@ -110,6 +115,7 @@ class Runtime:
         self.ask_when_tainted = ask_when_tainted
         self._cached = cache
         self._redactor = Redactor(secrets)
+        self._memory = Memory(examples, model, self.tools, self._redactor.clean)
         self._journal_spec = journal
         self._journal: Journal | None = None
         self._cache: ResultCache | None = None
@@ -335,7 +341,7 @@ class Runtime:
 
     async def plan(self, question: str, observe: Callable[[Event], None] | None = None) -> Plan:
         """Writes a plan for `question` and runs nothing. Raises PlannerError as `ask` does."""
-        planner = self._setting(observe or _ignore).planner()
+        planner = replace(self._setting(observe or _ignore), examples=self._memory.nearest(question)).planner()
         return Plan([task async for task in planner.plan(question)])
 
     def _setting(
@@ -358,7 +364,7 @@ class Runtime:
 
     async def _answer(self, question: str, observe: Callable[[Event], None], log: RunLog | None = None) -> Answer:
         stopwatch = Stopwatch(observe)
-        setting = self._setting(stopwatch.see)
+        setting = replace(self._setting(stopwatch.see), examples=self._memory.nearest(question))
         if log is None and self._journal is not None:
             settings = {name: getattr(setting, name) for name in _KEPT}
             way = self.way if isinstance(self.way, str) else "own"
@@ -367,10 +373,12 @@ class Runtime:
         account = self._account(log)
         if log is None:
             conclusion = await self._concluded(question, setting, None, account)
+            self._memory.learn(question, conclusion)
             return answer_of(conclusion, stopwatch.timings(), account=account)
         with log.closing() as ended:
             setting = replace(setting, observe=Tape(log).before(setting.observe))
             conclusion = await self._concluded(question, setting, log, account)
+            self._memory.learn(question, conclusion)
             given = answer_of(conclusion, stopwatch.timings(), log.id, account)
             ended.update(
                 text=given.text,
@@ -389,7 +397,8 @@ class Runtime:
         """Answers a question as `setting` says; with a log it goes on from what is in there."""
         way: Any = self.way
         if log is not None:
-            setting = replace(setting, **cast("dict[str, Any]", log.info.head["settings"]))
+            kept = cast("dict[str, Any]", log.info.head["settings"])
+            setting = replace(setting, **{"examples": [], **kept})
             way = way_of(log.info, self.way)
         if log is not None or account is not None:
             setting = replace(setting, model=recorded(self.model, log, account), means=self._means(log, account))

@@ -28,6 +28,10 @@ def ask(
         Path | None,
         typer.Option(metavar="FILE", help="Write the run down there, for `agentrt runs`.", envvar="AGENTRT_JOURNAL"),
     ] = None,
+    examples: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Show the model plans from there that went well, and add those that do."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Answer a question by planning tool calls and running them side by side.
@@ -41,7 +45,7 @@ def ask(
 
     from agentrt.trace import show_answer
 
-    answer = anyio.run(_ask, question, model, tools, max_replans, concurrency, events, journal)
+    answer = anyio.run(_ask, question, model, tools, max_replans, concurrency, events, journal, examples)
     if as_json:
         print_json(answer.to_json())
     else:
@@ -56,6 +60,7 @@ async def _ask(
     concurrency: int | None,
     written: Path | None,
     journal: Path | None,
+    examples: Path | None,
 ) -> Answer:
     from contextlib import ExitStack, aclosing
 
@@ -70,6 +75,7 @@ async def _ask(
         max_replans=max_replans,
         concurrency=concurrency,
         journal=journal,
+        examples=examples,
         progress=bar,
     )
     with ExitStack() as files, bar:
