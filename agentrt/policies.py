@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
@@ -11,6 +11,7 @@ from agentrt.errors import UsageError
 from executor import Executor, Plan, TaskEvent, TaskStarted, Toolset
 from planner import CompilerPolicy, LLMPlanner, PlanForm, PlannerEvent
 from planner.choose import FEW, ToolChooser
+from planner.examples import example_in
 from planner.passes import Pipeline
 from planner.passes.speculate import Speculation
 from planner.policies import DfsdtPolicy, Fallback, GivenPlan, Policy, ReactPolicy, StepWriter
@@ -37,6 +38,7 @@ class Setting:
         max_tasks: tasks a plan may have.
         max_plan_tokens: tokens a plan's text may have.
         concurrency: calls at the same time; None for no limit.
+        examples: questions and plans of earlier runs that prompts for plans show, the nearest last.
         observe: receives every event.
         means: what calls are made with besides: journal, budget, cache, approvals.
     """
@@ -51,6 +53,7 @@ class Setting:
     concurrency: int | None
     observe: Callable[[PlannerEvent | TaskEvent], None]
     means: RunMeans = field(default_factory=RunMeans)
+    examples: Sequence[Sequence[str]] = ()
 
     def executor(self, tools: Toolset | None = None, observe: Callable[[TaskEvent], None] | None = None) -> Executor:
         """An executor for one question."""
@@ -70,6 +73,7 @@ class Setting:
             max_tokens=self.max_plan_tokens,
             form=self.form,
             choose=ToolChooser(self.tools) if len(self.tools) > FEW else None,
+            nearest=[example_in(self.form, question, plan, self.tools) for question, plan in self.examples],
             speculation=speculation,
             observe=self.observe,
         )

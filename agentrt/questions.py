@@ -12,12 +12,13 @@ import anyio
 from agentrt.answer import Answer, answer_of
 from agentrt.durable import Tape, recorded
 from agentrt.policies import MakePolicy, Setting, Way, policy_for, way_of
+from agentrt.remembering import Memory
 from agentrt.stopwatch import Stopwatch
 from executor import Plan
 from planner import Conclusion
 
 # Settings that a run keeps, so that it is resumed and replayed with the same.
-_KEPT = ("form", "max_replans", "max_tasks", "max_plan_tokens")
+_KEPT = ("form", "max_replans", "max_tasks", "max_plan_tokens", "examples")
 
 
 def head_of(question: str, setting: Setting, way: Way | MakePolicy, plan: Plan | None) -> dict[str, object]:
@@ -31,7 +32,12 @@ def head_of(question: str, setting: Setting, way: Way | MakePolicy, plan: Plan |
 
 
 async def answered(
-    question: str, setting: Setting, way: Way | MakePolicy, stopwatch: Stopwatch, pairs: Path | None
+    question: str,
+    setting: Setting,
+    way: Way | MakePolicy,
+    stopwatch: Stopwatch,
+    memory: Memory,
+    pairs: Path | None,
 ) -> Answer:
     """Answers a question; with a log in `setting.means` it goes on from what is in there.
 
@@ -40,16 +46,20 @@ async def answered(
         setting: with the means of this run.
         way: how it is answered; a run that is in the log keeps its own.
         stopwatch: has seen the events of `setting`.
+        memory: learns from the plan where it led straight to an answer.
         pairs: a file to which preference pairs are added.
     """
     log, account = setting.means.log, setting.means.account
     if log is None:
         conclusion = await _concluded(question, setting, way, pairs)
+        memory.learn(question, conclusion)
         return answer_of(conclusion, stopwatch.timings(), account=account)
     with log.closing() as ended:
-        kept = cast("dict[str, Any]", log.info.head["settings"])
+        # Runs of earlier versions were begun without examples.
+        kept: dict[str, Any] = {"examples": [], **cast("dict[str, Any]", log.info.head["settings"])}
         setting = replace(setting, observe=Tape(log).before(setting.observe), **kept)
         conclusion = await _concluded(question, setting, way_of(log.info, way), pairs)
+        memory.learn(question, conclusion)
         found = answer_of(conclusion, stopwatch.timings(), log.id, account)
         ended.update(
             text=found.text,

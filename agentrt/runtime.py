@@ -18,6 +18,7 @@ from agentrt.durable import RunMeans, retell
 from agentrt.errors import NotOpen, UsageError
 from agentrt.policies import MakePolicy, Setting, Way, given
 from agentrt.questions import answered, head_of
+from agentrt.remembering import Memory
 from agentrt.replaying import Replayed, recorded_answer, replay
 from agentrt.runs import Runs
 from agentrt.serving.catalogue import DEFAULT_MODEL
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from agentrt.workflows import Workflow, WorkflowEnded, WorkflowResult
     from agentrt.workflows.steps.stage import Stage
     from planner import PlanForm
+    from planner.example_store import ExampleStore
 
 
 Event: TypeAlias = "PlannerEvent | TaskEvent | Answered | WorkflowEnded"
@@ -57,6 +59,8 @@ class Runtime:
         plan: how questions are answered: `compiler` plans, `react` makes one call at a time, `dfsdt` also takes steps
             back, or a function that makes a policy.
         passes: passes over plans: merge, prune, fuse, priority. Only `merge` lets calls start while a plan is written.
+        examples: a file of plans that went well (JSON lines), or an `ExampleStore`: a question's prompt shows the
+            nearest of this model's, and its own plan is added when it leads straight to an answer. None for neither.
         pairs: a file to which preference pairs are added as JSON lines, where the policy finds some.
         max_replans: further plans after the first, when the results do not answer the question.
         max_tasks: tasks a plan may have.
@@ -86,6 +90,7 @@ class Runtime:
         *,
         plan: Way | MakePolicy = "compiler",
         passes: Collection[str] = ("merge",),
+        examples: str | Path | ExampleStore | None = None,
         pairs: Path | None = None,
         max_replans: int = 2,
         max_tasks: int = 64,
@@ -115,6 +120,7 @@ class Runtime:
         self.ask_when_tainted = ask_when_tainted
         self._cached = cache
         self._runs = Runs(journal, budget=budget, secrets=secrets, begun=begun)
+        self._memory = Memory(examples, model, self.tools, self._runs.redactor.clean)
         self._cache: ResultCache | None = None
         self._spec = model
         self._settings = settings
@@ -343,7 +349,7 @@ class Runtime:
 
     async def plan(self, question: str, observe: Callable[[Event], None] | None = None) -> Plan:
         """Writes a plan for `question` and runs nothing. Raises PlannerError as `ask` does."""
-        planner = self._setting(observe or _ignore).planner()
+        planner = replace(self._setting(observe or _ignore), examples=self._memory.nearest(question)).planner()
         return Plan([task async for task in planner.plan(question)])
 
     def _setting(
@@ -374,14 +380,14 @@ class Runtime:
         title: str = "",
     ) -> Answer:
         stopwatch = Stopwatch(observe)
-        setting = self._setting(stopwatch.see)
+        setting = replace(self._setting(stopwatch.see), examples=self._memory.nearest(question))
         if self._warm and self._group is not None:
             setting = warming_joiner(setting, question, self._group)
         if log is None:
             log = self._runs.start("ask", title or question, head_of(question, setting, self.way, plan))
         setting = replace(setting, means=self._means(log))
         way = self.way if plan is None else given(plan)
-        return await answered(question, setting, way, stopwatch, self.pairs)
+        return await answered(question, setting, way, stopwatch, self._memory, self.pairs)
 
     async def _run(
         self, plan: Plan, log: RunLog | None, observe: Callable[[TaskEvent], None] | None

@@ -22,13 +22,15 @@ class ExampleStore:
 
     Args:
         path: where they are kept; read at once, if it is there.
+        most: examples kept for a model. Further ones are not taken: what is there has served well.
 
     Raises:
         PlannerError: the file holds something else; the message names the line.
     """
 
-    def __init__(self, path: Path | None = None) -> None:
+    def __init__(self, path: Path | None = None, *, most: int = 1_000) -> None:
         self._path = path
+        self._most = most
         self._examples: dict[str, list[Example]] = {}
         if path is not None and path.exists():
             for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
@@ -41,9 +43,9 @@ class ExampleStore:
                     raise PlannerError(f"{path.name}, line {number} is no example: {error!r}") from error
 
     def add(self, example: Example, model: str) -> None:
-        """Keeps an example; one that is there already is not kept twice."""
+        """Keeps an example, the first for its question."""
         examples = self._examples.setdefault(model, [])
-        if example in examples:
+        if len(examples) >= self._most or any(example.question == kept.question for kept in examples):
             return
         examples.append(example)
         if self._path is not None:

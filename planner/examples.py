@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+from executor import Toolset
+from executor.refs import render_tree
+
+if TYPE_CHECKING:
+    from planner.forms import PlanForm
 
 
 class Example(NamedTuple):
@@ -55,3 +62,13 @@ def generic_examples(tool_names: Collection[str], *, as_json: bool = False) -> t
     """Examples of the form alone; those that name one of the user's own tools are left out."""
     kept = [not any(f"{name}(" in example.plan for name in tool_names) for example in _GENERIC]
     return tuple(example for example, keep in zip(_GENERIC_JSON if as_json else _GENERIC, kept, strict=True) if keep)
+
+
+def example_in(form: PlanForm, question: str, plan: str, tools: Toolset) -> Example:
+    """An example whose plan, given as lines, is written as a model in `form` writes it."""
+    if form != "json":
+        return Example(question, plan)
+    from planner.reader import read_plan
+
+    calls = [{"tool": task.call, "args": render_tree(task.args)} for task in read_plan(plan, tools).tasks]
+    return Example(question, json.dumps({"calls": calls}, ensure_ascii=False))

@@ -19,11 +19,14 @@ def as_lines(tasks: Iterable[Task], tools: Toolset | None = None) -> str:
 
 
 def as_line(task: Task, signature: Signature | None = None) -> str:
-    """The task as one plan line: `3. compare($1, unit="km")`. Reading it gives the same call again."""
+    """The task as one plan line: `3. compare($1, unit="km")`. Reading it gives the same call again.
+
+    As in the grammar, arguments go without their names up to the first that may be left out.
+    """
     left = dict(task.args)
     written: list[str] = []
     for parameter in signature.parameters if signature else ():
-        if parameter.name not in left:
+        if parameter.name not in left or not parameter.required:
             break
         written.append(as_value(left.pop(parameter.name)))
     if all(_NAME.fullmatch(name) for name in left):

@@ -60,6 +60,7 @@ class LLMPlanner:
         choose: picks the tools that a question's prompt and grammar carry; without it they carry all.
         store: examples of earlier plans, of which the nearest are shown as well.
         called: the name under which `store` keeps this model's examples.
+        nearest: examples over these tools that are shown whatever is asked, for callers that have chosen them.
         speculation: begins calls before their line is complete, where their tools allow it.
         options: further arguments of the model's `astream`, such as `temperature` or `structured_outputs`.
         preview: characters that results of earlier rounds may take in the prompt, together.
@@ -84,6 +85,7 @@ class LLMPlanner:
         choose: ToolChooser | None = None,
         store: ExampleStore | None = None,
         called: str = "",
+        nearest: Sequence[Example] = (),
         speculation: Speculation | None = None,
         options: Mapping[str, Any] | None = None,
         preview: int = 4_000,
@@ -110,7 +112,8 @@ class LLMPlanner:
         self._store = store
         self._called = called
         self._examples = generic_examples(self.tools, as_json=as_json) if examples is None else tuple(examples)
-        self.system = self._system(self.tools, ())
+        self._nearest = tuple(nearest)
+        self.system = self._system(self.tools, self._nearest)
 
     def _system(self, tools: Toolset, nearest: Sequence[Example]) -> str:
         as_json = self.form == "json"
@@ -122,7 +125,7 @@ class LLMPlanner:
             return self.tools, self.system
         tools = self.tools if self._choose is None else self._choose.choose(question, keep)
         nearest = [] if self._store is None else self._store.best(question, self._called, tools=tools)
-        return tools, self._system(tools, nearest)
+        return tools, self._system(tools, [*nearest, *self._nearest])
 
     def plan(self, question: str, *, earlier: Sequence[Round] = (), reason: str = "") -> PlanStream:
         """Starts a plan for `question`; nothing is asked of the model until its tasks are.

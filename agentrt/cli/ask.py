@@ -27,6 +27,10 @@ def ask(
         Path | None,
         typer.Option(metavar="FILE", help="Write the run down there, for `agentrt runs`.", envvar="AGENTRT_JOURNAL"),
     ] = None,
+    examples: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Show the model plans from there that went well, and add those that do."),
+    ] = None,
     yes: Yes = False,
     watch: Watch = None,
     as_json: AsJson = False,
@@ -53,7 +57,7 @@ def ask(
         written=events,
     )
     with watched.stopping():
-        answer = anyio.run(_ask, question, model, tools, max_replans, concurrency, journal, watched)
+        answer = anyio.run(_ask, question, model, tools, max_replans, concurrency, journal, examples, watched)
     if as_json:
         print_json(answer.to_json())
     else:
@@ -67,6 +71,7 @@ async def _ask(
     max_replans: int,
     concurrency: int | None,
     journal: Path | None,
+    examples: Path | None,
     watched: Watched,
 ) -> Answer:
     from agentrt.serving.ahead import starting
@@ -74,7 +79,7 @@ async def _ask(
 
     # The server needs half a minute: it begins before the imports and the tools.
     async with starting(model or DEFAULT_MODEL):
-        return await _answered(question, model, tools, max_replans, concurrency, journal, watched)
+        return await _answered(question, model, tools, max_replans, concurrency, journal, examples, watched)
 
 
 async def _answered(
@@ -84,6 +89,7 @@ async def _answered(
     max_replans: int,
     concurrency: int | None,
     journal: Path | None,
+    examples: Path | None,
     watched: Watched,
 ) -> Answer:
     from agentrt.runtime import DEFAULT_MODEL, Answered, Runtime
@@ -99,6 +105,7 @@ async def _answered(
         journal=journal,
         approvals=watched.approvals,
         begun=watched.begun,
+        examples=examples,
         progress=bar,
     )
     with bar:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from agentrt.cli import kg, model, optima, runs, workflow
+from agentrt.cli import kg, model, optima, planner, runs, workflow
 from agentrt.cli.ask import ask
 from agentrt.cli.doctor import doctor
 from agentrt.cli.failures import exit_code, explain
@@ -44,6 +44,7 @@ app.add_typer(runs.app, name="runs")
 app.add_typer(kg.app, name="kg")
 app.command()(talk)
 app.add_typer(optima.app, name="optima")
+app.add_typer(planner.app, name="planner")
 app.command()(doctor)
 
 

@@ -80,6 +80,14 @@ def precision(device: str) -> Any:
     return torch.float32 if device == "cpu" else torch.bfloat16
 
 
+def bfloat16_on_cpu() -> bool:
+    """Whether this CPU has instructions for bfloat16 (AVX-512 or AMX). Without them it is slower than float32."""
+    import torch
+
+    asked: Any = torch.cpu
+    return bool(asked._is_avx512_bf16_supported() or asked._is_amx_tile_supported())
+
+
 def device_of(wanted: str) -> str:
     """`auto` settled: a GPU where there is one."""
     if wanted != "auto":

@@ -5,8 +5,9 @@ For tests and ablations. It knows nothing; what it can learn is which words are 
 
 from __future__ import annotations
 
+import re
 import threading
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,27 +33,48 @@ _TEMPLATE = (
 )
 
 
-def make_tiny_llama(folder: Path, seed: int = 0) -> Path:
-    """Writes a random model of about 30,000 weights and its tokenizer; returns the folder."""
+_CLOSE_TEMPLATE = (
+    "{% for message in messages %}<{{ message['role'] }}>{{ message['content'] }}"
+    "{% if message['role'] == 'assistant' %}</s>{% endif %}{% endfor %}"
+    "{% if add_generation_prompt %}<assistant>{% endif %}"
+)
+_PIECE = r"<(?:unk|pad|/s|system|user|assistant)>|[A-Za-z]+|[0-9]|[^A-Za-z0-9]"
+
+
+def make_tiny_llama(folder: Path, seed: int = 0, texts: Iterable[str] = (), context: int = 512) -> Path:
+    """Writes a random model of about 30,000 weights and its tokenizer; returns the folder.
+
+    Args:
+        folder: where to.
+        seed: of the weights.
+        texts: with them its words are theirs, and spaces and signs are words too, so that it can say them exactly.
+        context: most tokens it can read.
+    """
     import tokenizers
     import torch
     import transformers
 
     auto: Any = transformers  # its signatures are half typed
     parts: Any = tokenizers
-    words = {word: at for at, word in enumerate([*_MARKS, *WORDS])}
+    pieces = sorted({piece for text in texts for piece in re.findall(_PIECE, text)})
+    words = {word: at for at, word in enumerate(dict.fromkeys([*_MARKS, *(pieces or WORDS)]))}
     tokens = parts.Tokenizer(parts.models.WordLevel(words, unk_token="<unk>"))
-    tokens.pre_tokenizer = parts.pre_tokenizers.WhitespaceSplit()
+    if pieces:
+        tokens.pre_tokenizer = parts.pre_tokenizers.Split(parts.Regex(_PIECE), "isolated")
+        tokens.decoder = parts.decoders.Fuse()
+    else:
+        tokens.pre_tokenizer = parts.pre_tokenizers.WhitespaceSplit()
     tokenizer = auto.PreTrainedTokenizerFast(
-        tokenizer_object=tokens, unk_token="<unk>", pad_token="<pad>", eos_token="</s>", chat_template=_TEMPLATE
-    )
+        tokenizer_object=tokens, unk_token="<unk>", pad_token="<pad>", eos_token="</s>",
+        chat_template=_CLOSE_TEMPLATE if pieces else _TEMPLATE,
+    )  # fmt: skip
     config = auto.LlamaConfig(
         vocab_size=len(words),
         hidden_size=32,
         intermediate_size=64,
         num_hidden_layers=2,
         num_attention_heads=2,
-        max_position_embeddings=512,
+        max_position_embeddings=context,
         pad_token_id=1,
         bos_token_id=None,
         eos_token_id=2,
@@ -67,10 +89,17 @@ def make_tiny_llama(folder: Path, seed: int = 0) -> Path:
 
 
 class TinyChat(BaseChatModel):
-    """Samples from such a folder. A `seed` and the prompt's length decide what it says."""
+    """Samples from such a folder. A `seed` and the prompt's length decide what it says; or it says what is likeliest.
+
+    Attributes:
+        folder: the checkpoint.
+        longest: words of a reply at most.
+        greedy: whether it says what is likeliest.
+    """
 
     folder: str
     longest: int = 4
+    greedy: bool = False
     _loaded: Any = PrivateAttr(default=None)
     _lock: threading.Lock = PrivateAttr(default_factory=threading.Lock)
 
@@ -98,11 +127,18 @@ class TinyChat(BaseChatModel):
         if self._loaded is None:
             self._loaded = load(self.folder, "cpu")
         model, tokenizer = self._loaded
+        made: list[int]
         chat = convert_to_openai_messages(messages)
         text = tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
         prompt: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]
+        if self.greedy:
+            with torch.inference_mode():
+                longest = min(self.longest, most)
+                whole = model.generate(torch.tensor([prompt]), do_sample=False, max_new_tokens=longest)[0].tolist()
+            made = whole[len(prompt) :]
+            return len(prompt), len(made), str(tokenizer.decode(made, skip_special_tokens=True))
         draw = torch.Generator().manual_seed(seed + len(messages))
-        made: list[int] = []
+        made = []
         with torch.inference_mode():
             while len(made) < min(self.longest, most):
                 odds = model(torch.tensor([prompt + made])).logits[0, -1].softmax(-1)

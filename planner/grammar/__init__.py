@@ -1,6 +1,7 @@
 """Grammars and schemas from tool sets, in which a plan can only be written well."""
 
 from planner.grammar.lines import LARGEST, PlanGrammar, check_names, plan_grammar
+from planner.grammar.lines import digest as tools_digest
 from planner.grammar.schema import plan_schema
 
-__all__ = ["LARGEST", "PlanGrammar", "check_names", "plan_grammar", "plan_schema"]
+__all__ = ["LARGEST", "PlanGrammar", "check_names", "plan_grammar", "plan_schema", "tools_digest"]

@@ -129,7 +129,8 @@ class CompilerPolicy:
             decision, joined = await self.joiner.join(question, rounds, final=ending is not None)
             usage += joined
             if isinstance(decision, Finish):
-                return Conclusion(decision.answer, decision.tasks, ending or "answered", (*rounds,), usage)
+                how: Ending = ending or "answered"
+                return Conclusion(decision.answer, decision.tasks, how, (*rounds,), usage, planned=True)
             reason = decision.reason
             self._observe(Replanned(self._clock(), reason))
         raise AssertionError("the last round is final, and a final decision finishes")

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from executor import Outcome, Plan
+from executor import Finished, Outcome, Plan, Toolset
 from planner.events import Usage
+from planner.examples import Example
+from planner.lines import as_lines
 from planner.rounds import Round
 
 Ending = Literal["answered", "budget", "no progress", "planning failed"]
@@ -51,6 +53,7 @@ class Conclusion:
         rounds: every plan with its outcomes.
         usage: model tokens of planner and joiner.
         pairs: preferences found on the way, where the policy tries more than one step from a point.
+        planned: whether calls were planned before their results were there.
     """
 
     text: str
@@ -59,6 +62,7 @@ class Conclusion:
     rounds: tuple[Round, ...] = ()
     usage: Usage = field(default_factory=Usage)
     pairs: tuple[StepPair, ...] = ()
+    planned: bool = False
 
     @property
     def complete(self) -> bool:
@@ -69,6 +73,21 @@ class Conclusion:
     def plan(self) -> Plan:
         """The tasks of all rounds as one plan."""
         return Plan(task for done in self.rounds for task in done.plan)
+
+    def example(self, question: str, tools: Toolset) -> Example | None:
+        """The plan as an example of how such questions are planned for, where it is one.
+
+        That takes one plan, all of whose calls succeeded, and an answer that rests on some of them.
+        """
+        if not (self.planned and self.complete and self.evidence and len(self.rounds) == 1):
+            return None
+        plan, outcomes = self.rounds[0]
+        if not all(isinstance(outcomes.get(task.id), Finished) for task in plan):
+            return None
+        numbers = [int(task.id) for task in plan if task.id.isdecimal()]
+        if len(numbers) != len([*plan]):
+            return None
+        return Example(question, f"{as_lines(plan, tools)}\n{max(numbers) + 1}. join()")
 
     @property
     def outcomes(self) -> dict[str, Outcome]:

@@ -95,7 +95,7 @@ def test_similar_calls_become_one() -> None:
     done = Pipeline(TOOLS, ["fuse"]).apply(plan)
     assert lines(done.plan) == [
         '1. look_many(["a", "b"])',
-        '3. look("c", "de")',
+        '3. look("c", lang="de")',
         "4. look_many([$1[0].of, $1[0]])",
         "6. pair($1[1], $4[1].of[0])",
     ]
