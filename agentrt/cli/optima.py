@@ -53,6 +53,7 @@ Gap = Annotated[float, typer.Option(help="And more than the worse one by this.")
 MaxTurns = Annotated[int, typer.Option(min=1, help="Turns of a conversation at most.")]
 MaxTokens = Annotated[int, typer.Option(min=1, help="Tokens of a message at most.")]
 Concurrency = Annotated[int, typer.Option(min=1, help="Conversations at once.")]
+Temperature = Annotated[float, typer.Option(min=0, help="Of all messages; small models need it low.")]
 Formats = Annotated[
     str | None,
     typer.Option(help="Formats of the first dialogues, with commas.", show_default="plain, three short ones"),
@@ -92,6 +93,7 @@ class Options:
     max_tokens: int
     least_tokens: int
     concurrency: int
+    temperature: float
     formats: str | None
     selector: str
     token_term: bool
@@ -128,6 +130,7 @@ def _command(step: Step | None) -> Callable[..., None]:
         max_tokens: MaxTokens = 192,
         least_tokens: LeastTokens = 40,
         concurrency: Concurrency = 8,
+        temperature: Temperature = 0.8,
         formats: Formats = None,
         selector: Selector = "random",
         token_term: TokenTerm = True,
@@ -141,7 +144,7 @@ def _command(step: Step | None) -> Callable[..., None]:
         options = Options(
             held_out, model, recipe, family, iterations, samples, limit, lora, loss, batch, lr_sft,
             lr_preference, epochs, rollouts, expansions, threshold, least, gap, max_turns, max_tokens, least_tokens,
-            concurrency, formats, selector, token_term, readability_term, ches, pairs,
+            concurrency, temperature, formats, selector, token_term, readability_term, ches, pairs,
         )  # fmt: skip
         anyio.run(_run, folder, tasks, step, options, as_json)
 
@@ -254,7 +257,7 @@ async def make_run(folder: Path, tasks: Path, options: Options) -> OptimaRun:
         tasks=practised,
         held_out=held_out,
         setting=Setting(
-            sampling={"temperature": 0.8},
+            sampling={"temperature": options.temperature},
             until=Agreement() | TurnsAtMost(options.max_turns),
             max_tokens=options.max_tokens,
         ),
