@@ -18,8 +18,9 @@ from multiagent.transcript import Transcript
 
 Kind = Literal["asks", "tells", "answers", "says"]
 
-Duty = Literal["share", "answer", "solve", "review"]
-"""What a turn is for, as the protocol sees it: tell or ask, answer, work out an answer, or check one."""
+Duty = Literal["share", "answer", "settle", "solve", "review"]
+"""What a turn is for, as the protocol sees it: tell what one knows, tell and answer, answer and nothing else, work out
+an answer, or check one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,14 +155,15 @@ def _read_triples(text: str) -> list[Item]:
 
 
 _NOTES = """
-fact ::= "+ " word (" " word){0,13}
-ask ::= "? " word (" " word){0,9}
-answer ::= "= " word (" " word){0,5}
+fact ::= "+ " start (" " word){0,19}
+answer ::= "= " start (" " word){0,7}
+start ::= [^ \\n=?+] [^ \\n]{0,23}
 word ::= [^ \\n]{1,24}"""
 
 _COMPACT: Mapping[Duty, str] = {
-    "share": f'root ::= ask | fact ("\\n" fact)? ("\\n" ask)?{_NOTES}',
-    "answer": f'root ::= (fact "\\n")? answer{_NOTES}',
+    "share": f"root ::= fact{_NOTES}",
+    "answer": f'root ::= fact "\\n" answer{_NOTES}',
+    "settle": f"root ::= answer{_NOTES}",
     "solve": f'root ::= (fact "\\n"){{0,6}} answer{_NOTES}',
     "review": f'root ::= "AGREE" | fact{_NOTES}',
 }
@@ -177,9 +179,9 @@ _POOL = (
     Format(
         "compact",
         # No line of it may look like a message: small models copy such lines word for word.
-        "Write in note form, never in sentences, at most 3 short lines. Begin each line with one mark: `+` before a "
-        "fact of yours that bears on the question, `?` before what you need to know, `=` before the answer: only the "
-        "name, number or words that the question asks for, 1 to 5 words. No greeting, no explanation, no repetition.",
+        "Write short notes, never sentences, at most 3 lines. Begin each line with one mark: `+` before a fact or a "
+        "step (at most 12 words), `?` before what you need to know, `=` before the answer (1 to 5 words). "
+        "No greeting, no explanation, no repetition.",
         _read_marks,
         _COMPACT,
     ),

@@ -138,7 +138,7 @@ class Run:
         if name is None:
             return
         agent = replace(self.setup.by_name[name], tools=())
-        messages = self.setup.view.last_prompt(name, self.transcript)
+        messages = self.setup.view.prompt(name, self.transcript, last=True)
         said = await self._speak(agent, messages, self.setup.last_answer, ONE_LINE)
         lines = [line.strip() for line in said.text.splitlines() if line.strip()]
         answer = self.setup.format.answer(said.text) or (lines[0] if lines else None)

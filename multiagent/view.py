@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, messages_from_dict
 
@@ -54,29 +54,25 @@ class View:
             head += f"\n\nWhat all of you know:\n{common}"
         return cls(protocol, form, names, {agent.name: _system(head, agent, protocol, form, names) for agent in agents})
 
-    def prompt(self, name: str, transcript: Transcript) -> list[BaseMessage]:
-        """What the model of agent `name` is given for its next turn: own turns as `assistant`, all else as `user`."""
+    def prompt(self, name: str, transcript: Transcript, *, last: bool = False) -> list[BaseMessage]:
+        """What the model of agent `name` is given for its next turn: own turns as `assistant`, all else as `user`.
+
+        With `last` it ends with the request for a last answer.
+        """
         messages: list[BaseMessage] = [SystemMessage(self.systems[name])]
         heard = [f"Question: {transcript.question}"]
-        for turn in transcript:
+        for at, turn in enumerate(transcript):
             if turn.speaker == name:
-                # Templates that demand alternation also get it when somebody speaks twice in a row.
-                messages.append(HumanMessage("\n\n".join(heard) if heard else "Go on."))
+                before = replace(transcript, turns=transcript.turns[:at])
+                messages.append(_asked(heard, self.protocol.cue(name, before, self.names)))
                 messages += messages_from_dict(list(turn.steps))
                 messages.append(AIMessage(turn.text or SILENT))
                 heard = []
             elif self.protocol.sees(name, turn, self.names):
                 # With the name, also where there is one partner: small models else take the message for the task.
                 heard.append(f"{turn.speaker}: {turn.text or SILENT}")
-        messages.append(HumanMessage("\n\n".join(heard) if heard else "Go on."))
-        return messages
-
-    def last_prompt(self, name: str, transcript: Transcript) -> list[BaseMessage]:
-        """As `prompt`, with the request for a last answer at the end."""
-        messages = self.prompt(name, transcript)
-        asked = messages[-1].text
-        text = LAST_ANSWER if asked == "Go on." else f"{asked}\n\n{LAST_ANSWER}"
-        return [*messages[:-1], HumanMessage(text)]
+        cue = LAST_ANSWER if last else self.protocol.cue(name, transcript, self.names)
+        return [*messages, _asked(heard, cue)]
 
     def fingerprint(self, question: str) -> str:
         """Tells conversations apart whose checkpoints must not be mixed."""
@@ -92,6 +88,12 @@ def prompt_size(messages: Sequence[BaseMessage], count: Callable[[str], int]) ->
 def estimate_tokens(text: str) -> int:
     """Tokens of a text, roughly: four bytes each, as usual with English. Errs on the high side for other scripts."""
     return -(-len(text.encode()) // 4)
+
+
+def _asked(heard: Sequence[str], cue: str) -> HumanMessage:
+    """What was heard since the last own turn, and what is wanted now. Never empty: templates that demand alternation
+    also get it when somebody speaks twice in a row."""
+    return HumanMessage("\n\n".join([*heard, *([cue] if cue else [])]) or "Go on.")
 
 
 def _system(head: str, agent: Agent, protocol: Protocol, form: Format, names: tuple[str, ...]) -> str:

@@ -53,6 +53,11 @@ Gap = Annotated[float, typer.Option(help="And more than the worse one by this.")
 MaxTurns = Annotated[int, typer.Option(min=1, help="Turns of a conversation at most.")]
 MaxTokens = Annotated[int, typer.Option(min=1, help="Tokens of a message at most.")]
 Concurrency = Annotated[int, typer.Option(min=1, help="Conversations at once.")]
+Temperature = Annotated[float, typer.Option(min=0, help="Of all messages; small models need it low.")]
+Formats = Annotated[
+    str | None,
+    typer.Option(help="Formats of the first dialogues, with commas.", show_default="plain, three short ones"),
+]
 LeastTokens = Annotated[int, typer.Option(min=1, help="A conversation shorter than this pays the whole token term.")]
 Selector = Annotated[str, typer.Option(help="Which pairs are kept: random, q or influence.")]
 TokenTerm = Annotated[bool, typer.Option(help="Reward few tokens.")]
@@ -88,6 +93,8 @@ class Options:
     max_tokens: int
     least_tokens: int
     concurrency: int
+    temperature: float
+    formats: str | None
     selector: str
     token_term: bool
     readability_term: bool
@@ -123,6 +130,8 @@ def _command(step: Step | None) -> Callable[..., None]:
         max_tokens: MaxTokens = 192,
         least_tokens: LeastTokens = 40,
         concurrency: Concurrency = 8,
+        temperature: Temperature = 0.8,
+        formats: Formats = None,
         selector: Selector = "random",
         token_term: TokenTerm = True,
         readability_term: ReadabilityTerm = True,
@@ -135,7 +144,7 @@ def _command(step: Step | None) -> Callable[..., None]:
         options = Options(
             held_out, model, recipe, family, iterations, samples, limit, lora, loss, batch, lr_sft,
             lr_preference, epochs, rollouts, expansions, threshold, least, gap, max_turns, max_tokens, least_tokens,
-            concurrency, selector, token_term, readability_term, ches, pairs,
+            concurrency, temperature, formats, selector, token_term, readability_term, ches, pairs,
         )  # fmt: skip
         anyio.run(_run, folder, tasks, step, options, as_json)
 
@@ -248,7 +257,7 @@ async def make_run(folder: Path, tasks: Path, options: Options) -> OptimaRun:
         tasks=practised,
         held_out=held_out,
         setting=Setting(
-            sampling={"temperature": 0.8},
+            sampling={"temperature": options.temperature},
             until=Agreement() | TurnsAtMost(options.max_turns),
             max_tokens=options.max_tokens,
         ),
@@ -285,6 +294,7 @@ def _recipe(options: Options) -> Recipe:
         steps=steps,
         samples=options.samples or recipe.samples,
         concurrency=options.concurrency,
+        pool=recipe.pool if options.formats is None else _pool(options.formats),
         weights=weights,
         weights_dpo=weights_dpo,
         tree=replace(recipe.tree, rollouts=options.rollouts, expansions=options.expansions),
@@ -299,6 +309,16 @@ def _recipe(options: Options) -> Recipe:
             lr_preference=recipe.train.lr_preference if options.lr_preference is None else options.lr_preference,
         ),
     )
+
+
+def _pool(names: str) -> tuple[str, ...]:
+    """The formats that `--formats` names."""
+    from multiagent import FORMATS
+
+    pool = tuple(name.strip() for name in names.split(","))
+    if unknown := [name for name in pool if name not in FORMATS]:
+        raise UsageError(f"--formats knows no {unknown[0]!r}; there are: {', '.join(FORMATS)}")
+    return pool
 
 
 async def checkpoint_of(model: str) -> Path:

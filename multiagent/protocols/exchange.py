@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from multiagent.formats import Duty, Format
 from multiagent.protocols.port import Protocol, others
@@ -14,10 +14,27 @@ _ENDORSES = re.compile(
 )
 
 
+_SHORT = "as short as possible: no explanation, no sentence"
+_CUES: Mapping[Duty, str] = {
+    "share": "Tell the others what your texts say about the names in the question. No answer yet.",
+    "answer": f"Tell what your texts add to this. Then the answer to the question, {_SHORT}.",
+    "settle": f"Write only the answer to the question, {_SHORT}.",
+}
+
+
 class InfoExchange(Protocol):
-    """Optima's first setting, for two agents or more: each knows a part, none can answer alone."""
+    """Optima's first setting, for two agents or more: each knows a part, none can answer alone.
+
+    Args:
+        guided: gives every turn a duty and says it in the prompt: first all tell what they know, then all answer.
+            Models that were not trained to talk need it: they answer at once, from half the facts. Training does
+            without, so that it is free to find something better.
+    """
 
     name = "exchange"
+
+    def __init__(self, *, guided: bool = True) -> None:
+        self.guided = guided
 
     def rules(self, names: Sequence[str]) -> str:
         return (
@@ -27,16 +44,32 @@ class InfoExchange(Protocol):
         )
 
     def answer(self, text: str, speaker: str, transcript: Transcript, form: Format) -> str | None:
-        """The message's own answer, or the partner's newest where all it says is that it agrees."""
-        own = form.answer(text)
-        if own is not None or not _ENDORSES.fullmatch(text.strip()):
+        """The message's own answer, or the partner's newest where all it says is that it agrees.
+
+        Where nothing but an answer was asked for, a short line is one without a mark too.
+        """
+        own, said = form.answer(text), text.strip()
+        if own is not None:
             return own
-        return next((turn.answer for turn in reversed(transcript) if turn.speaker != speaker and turn.answer), None)
+        if _ENDORSES.fullmatch(said):
+            return next((turn.answer for turn in reversed(transcript) if turn.speaker != speaker and turn.answer), None)
+        names = tuple(dict.fromkeys([*(turn.speaker for turn in transcript), speaker]))
+        if self.duty(speaker, transcript, names) == "settle" and 0 < len(said.split()) <= 8 and "\n" not in said:
+            return said.rstrip(".")
+        return None
 
     def duty(self, name: str, transcript: Transcript, names: Sequence[str]) -> Duty | None:
-        """Nothing can be known before all others have spoken; from then on every turn ends with an answer."""
+        """First everybody tells what it knows; whoever hears all others first answers; after that, answers alone."""
+        if not self.guided:
+            return None
         heard = {turn.speaker for turn in transcript}
-        return "answer" if all(other in heard for other in names if other != name) else "share"
+        if any(other not in heard for other in names if other != name):
+            return "share"
+        return "settle" if name in heard else "answer"
+
+    def cue(self, name: str, transcript: Transcript, names: Sequence[str]) -> str:
+        duty = self.duty(name, transcript, names)
+        return _CUES[duty] if duty is not None else ""
 
     def brief(self, name: str, names: Sequence[str]) -> str:
         return f"You talk to {others(name, names)}. Speak only for yourself."

@@ -57,6 +57,14 @@ class Protocol(ABC):
         del name, transcript, names
         return None
 
+    def cue(self, name: str, transcript: Transcript, names: Sequence[str]) -> str:
+        """What `name` is told right before its next turn, behind everything it heard; empty for nothing.
+
+        It stays in the agent's later prompts, so it has to be the same whenever it is asked for.
+        """
+        del name, transcript, names
+        return ""
+
     def ended(self, transcript: Transcript, names: Sequence[str]) -> str | None:
         """Why the conversation is over by the protocol's own rules, or None."""
         del transcript, names

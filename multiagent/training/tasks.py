@@ -80,7 +80,7 @@ class Setting:
             Agent(name, own, sampling=self.sampling or {}, max_tokens=self.max_tokens, window=self.window)
             for name, own in contexts.items()
         ]
-        default = Solo() if len(agents) == 1 else InfoExchange() if task.contexts else Debate()
+        default = Solo() if len(agents) == 1 else InfoExchange(guided=False) if task.contexts else Debate()
         return Conversation(
             agents, self.protocol or default, format=form if form is not None else self.format, until=self.until
         )

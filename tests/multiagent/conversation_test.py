@@ -139,7 +139,7 @@ async def test_how_to_write_stands_behind_what_is_known_and_partners_are_named()
         prompts[form] = model.prompts
     heads = [prompts[form][0][0].text.split("How to write a message:") for form in prompts]
     assert heads[0][0] == heads[1][0] and "Gallu is a demon." in heads[0][0] and heads[0][1] != heads[1][1]
-    assert prompts["compact"][1][1].text == f"Question: {QUESTION}\n\nalice: ? Lilu"
+    assert prompts["compact"][1][1].text.startswith(f"Question: {QUESTION}\n\nalice: ? Lilu\n\n")
 
 
 @pytest.mark.parametrize("said", ["I agree.", "Yes, I agree with alice!", "AGREE", "**Agreed**"])
@@ -442,7 +442,7 @@ async def test_messages_are_held_to_the_grammar_of_their_duty():
     result = await held.run(QUESTION, model=model)
     grammars = held.format.grammars
     assert [one["grammar"] for one in model.settings] == [
-        grammars["share"], grammars["answer"], grammars["answer"]
+        grammars["share"], grammars["answer"], grammars["settle"]
     ]  # fmt: skip
     assert result.answer == "spirit"
 
@@ -472,3 +472,28 @@ async def test_agents_with_tools_and_models_that_cannot_are_not_held():
     agents = [Agent("alice", tools=[look_up]), BOB]
     await talk(agents=agents, format="compact", until=MaxTurns(2), hold=cannot).run(QUESTION, model=model)
     assert len(asked) == 1 and all("grammar" not in one for one in model.settings)
+
+
+async def test_each_turn_is_told_what_it_is_for_and_stays_told():
+    model = ScriptedModel.saying(
+        ["Gallu is a demon.", "Lilu: a spirit. Answer: a spirit", "A ghost.", "Answer: a ghost"]
+    )
+    result = await talk(format="plain", until=Agreement() | MaxTurns(6)).run(QUESTION, model=model)
+    first, second, third = model.prompts[0], model.prompts[1], model.prompts[2]
+    assert first[-1].text.endswith("No answer yet.") and "Then the answer" in second[-1].text
+    assert third[: len(first)] == first, "a prompt begins with the one before, so that the cache serves it"
+    assert result.transcript[2].answer == "A ghost", "nothing else was asked for, so no mark is needed"
+    assert result.stop_reason == "agreement" and result.answer == "a ghost"
+
+
+async def test_a_last_answer_is_asked_for_in_place_of_the_turn():
+    model = ScriptedModel.saying(["Gallu is a demon.", "spirit"])
+    await talk(until=MaxTurns(1)).run(QUESTION, model=model)
+    assert "No answer yet" not in model.prompts[-1][-1].text
+    assert model.prompts[-1][-1].text.startswith("The conversation ends here")
+
+
+async def test_without_guidance_nobody_is_told_what_to_do():
+    model = ScriptedModel.saying(["Gallu is a demon.", "spirit"])
+    await talk(protocol=InfoExchange(guided=False), until=MaxTurns(2), last_answer=0).run(QUESTION, model=model)
+    assert model.prompts[0][-1].text == f"Question: {QUESTION}"

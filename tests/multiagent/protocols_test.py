@@ -180,6 +180,7 @@ def test_the_duties_of_an_exchange_and_of_a_debate():
     for name in (*names, "ann"):
         duties.append(InfoExchange().duty(name, spoken, names))
         spoken = spoken.add(Turn(name, "+ x"))
-    assert duties == ["share", "share", "answer", "answer"]
+    assert duties == ["share", "share", "answer", "settle"]
+    assert InfoExchange(guided=False).duty("ann", spoken, names) is None
     assert Debate().duty("ann", spoken, names) == "solve" and Debate().duty("ben", spoken, names) == "review"
     assert FeedbackLoop().duty("ann", spoken, names) is None, "drafts are free"
