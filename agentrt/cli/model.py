@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from agentrt.cli import server
+from agentrt.cli.completing import complete_model
 from agentrt.cli.draft import draft
 
 if TYPE_CHECKING:
@@ -22,7 +23,9 @@ server.register(app)
 app.command("draft", epilog="Example: agentrt model draft smollm2-135m --from-layers 0-11,20-29 --steps 100")(draft)
 
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
-_Name = Annotated[str, typer.Argument(help="A name from `agentrt model list`.", metavar="NAME")]
+_Name = Annotated[
+    str, typer.Argument(help="A name from `agentrt model list`.", metavar="NAME", autocompletion=complete_model)
+]
 
 
 @app.command("list", epilog="Example: agentrt model list --json")

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from agentrt.cli.completing import complete_model
+
 if TYPE_CHECKING:
     from executor import Tool
 
@@ -18,6 +20,7 @@ Model = Annotated[
         envvar="AGENTRT_MODEL",
         help="A name from `agentrt model list`, a model folder, or the URL of an OpenAI-compatible server.",
         show_default="qwen2.5-coder-1.5b",
+        autocompletion=complete_model,
     ),
 ]
 Tools = Annotated[

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
+from agentrt.cli.completing import complete_run
 from agentrt.cli.options import AsJson, Concurrency, Model, Tools, print_json
 from agentrt.cli.watched import Watch, Watched, Yes, options_given
 from agentrt.cli.workflow import Graph, tools_of
@@ -41,7 +42,12 @@ def run(
         typer.Option(metavar="FILE", help="Write the run down there, for `agentrt runs`.", envvar="AGENTRT_JOURNAL"),
     ] = None,
     resume: Annotated[
-        str | None, typer.Option(metavar="RUN", help="Go on with this run; needs no FILE, as the journal has its text.")
+        str | None,
+        typer.Option(
+            metavar="RUN",
+            help="Go on with this run; needs no FILE, as the journal has its text.",
+            autocompletion=complete_run,
+        ),
     ] = None,
     events: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write every event to this file, for `agentrt trace FILE`.")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
+from agentrt.cli.completing import complete_run
 from agentrt.cli.options import AsJson, Model, Tools, load, print_json
 from agentrt.cli.watched import Watch, Watched, Yes, options_given
 from agentrt.errors import UsageError
@@ -19,7 +20,10 @@ if TYPE_CHECKING:
 
 app = typer.Typer(name="runs", help="List, show, resume, replay, approve and remove runs.", no_args_is_help=True)
 
-RunId = Annotated[str, typer.Argument(help="The run's id, or the beginning of it.", metavar="RUN")]
+RunId = Annotated[
+    str,
+    typer.Argument(help="The run's id, or the beginning of it.", metavar="RUN", autocompletion=complete_run),
+]
 JournalFile = Annotated[
     Path | None,
     typer.Option(

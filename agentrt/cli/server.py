@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from agentrt.cli.completing import complete_model
 from agentrt.cli.options import print_json
 
 if TYPE_CHECKING:
@@ -31,7 +32,10 @@ def register(app: typer.Typer) -> None:
 
 
 def serve(
-    name: Annotated[str, typer.Argument(help="A name from `agentrt model list`, or a checkpoint folder.")],
+    name: Annotated[
+        str,
+        typer.Argument(help="A name from `agentrt model list`, or a checkpoint folder.", autocompletion=complete_model),
+    ],
     vllm_flags: Annotated[list[str] | None, typer.Argument(help="Any flag of vLLM, after `--`.")] = None,
     speculation: Annotated[
         str | None, typer.Option(help="How tokens are drafted: off, auto, ngram:4, draft_model:NAME, …")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from agentrt.cli.completing import complete_run
 from agentrt.cli.options import print_json
 from agentrt.errors import UsageError
 
@@ -17,7 +18,11 @@ if TYPE_CHECKING:
 def trace(
     run: Annotated[
         str,
-        typer.Argument(help="A run's id, or the beginning of it; or a file of events; or - for stdin.", metavar="RUN"),
+        typer.Argument(
+            help="A run's id, or the beginning of it; or a file of events; or - for stdin.",
+            metavar="RUN",
+            autocompletion=complete_run,
+        ),
     ],
     html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a page that needs no network.")] = None,
     mermaid: Annotated[bool, typer.Option("--mermaid", help="Print a Mermaid flowchart.")] = False,
