@@ -86,6 +86,7 @@ def tasks_in(folder, count=6):
 @pytest.mark.parametrize(
     ("arguments", "error", "says"),
     [
+        (["--formats", "plain,morse"], UsageError, "--formats knows no 'morse'"),
         (["--selector", "best"], UsageError, "--selector is one of random, q, influence"),
         (["--loss", "ppo"], UsageError, "--loss is dpo or simpo"),
         (["--recipe", "ppo"], TrainingError, "there is no recipe 'ppo'"),
@@ -122,3 +123,27 @@ def test_steps_at_the_command_line(command, speaker, tmp_path):
     assert isinstance(early.exception, StepNotReady) and "comes after select" in str(early.exception)
     other = command("optima", "rank", *shared, "--samples", 3)
     assert isinstance(other.exception, RunMismatch)
+
+
+def test_how_dialogues_are_sampled_is_an_option(command, speaker, tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    speaker.script = lambda messages: f"= w5 {len(speaker.prompts)}"
+    options = [
+        "--samples",
+        "2",
+        "--temperature",
+        "0.3",
+        "--formats",
+        "compact,json",
+        "--max-turns",
+        "1",
+        "--no-readability-term",
+    ]
+    collected = command(
+        "optima", "collect", tmp_path / "run", "--tasks", tasks_in(tmp_path), "--model", tmp_path, *options
+    )
+    assert collected.exit_code == 0, collected.exception
+    assert {one["temperature"] for one in speaker.settings} == {0.3}
+    told = [prompt[0].text for prompt in speaker.prompts]
+    assert any("JSON object" in text for text in told) and any("short notes" in text for text in told)
+    assert not any("full sentences" in text for text in told)
