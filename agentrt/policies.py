@@ -105,8 +105,7 @@ def given(plan: Plan) -> MakePolicy:
 
     def policy(setting: Setting) -> Policy:
         joiner = ThriftyJoiner(setting.model, setting.tools, reason_first=True, observe=setting.observe)
-        executor = setting.executor()
-        return CompilerPolicy(GivenPlan(plan), executor, joiner, max_replans=0, observe=setting.observe)
+        return GivenPlan(plan, setting.executor(), joiner)
 
     return policy
 

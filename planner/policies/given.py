@@ -1,46 +1,37 @@
-"""A plan that is there already, where a planner is asked for one."""
+"""A plan that is there already: written by hand, or changed by a person."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from typing import cast
 
-from executor import Plan, Task
-from planner.events import Usage
+from executor import Executor, Plan
+from planner.joiner import Finish, Joiner
+from planner.policies.conclusion import Conclusion
 from planner.rounds import Round
 
 
 class GivenPlan:
-    """A planner that knows one plan, such as one that a person has changed.
+    """Answers from the results of one plan. The model is asked for the answer alone.
 
     Args:
-        plan: its tasks are given as they are, once; there is no second plan.
+        plan: run as it is; there is no second one.
+        executor: runs it.
+        joiner: reads the results.
     """
 
-    def __init__(self, plan: Plan) -> None:
-        self._plan = plan
+    def __init__(self, plan: Plan, executor: Executor, joiner: Joiner) -> None:
+        self.plan = plan
+        self.executor = executor
+        self.joiner = joiner
 
-    def plan(self, question: str, *, earlier: Sequence[Round] = (), reason: str = "") -> GivenTasks:
-        """The tasks of the plan; none after the first round."""
-        return GivenTasks(() if earlier else (*self._plan,))
+    async def answer(self, question: str) -> Conclusion:
+        """Runs the plan and answers from what it found, if need be that it found nothing.
 
-
-class GivenTasks:
-    """Tasks that are there already, as a stream."""
-
-    reads: tuple[str, ...] = ()
-    usage = Usage()
-
-    def __init__(self, tasks: Sequence[Task]) -> None:
-        self._stream = _each(tasks)
-
-    def __aiter__(self) -> AsyncIterator[Task]:
-        return self._stream
-
-    async def aclose(self) -> None:
-        """Ends the stream."""
-        await self._stream.aclose()
-
-
-async def _each(tasks: Sequence[Task]) -> AsyncGenerator[Task]:
-    for task in tasks:
-        yield task
+        Raises:
+            PlannerError: there is no usable decision about the results.
+            Exception: whatever the model raised, or a tool whose policy is to end the run.
+        """
+        done = Round(self.plan, await self.executor.run(self.plan))
+        decision, usage = await self.joiner.join(question, [done], final=True)
+        finish = cast(Finish, decision)  # a final decision finishes
+        return Conclusion(finish.answer, finish.tasks, "answered", (done,), usage)

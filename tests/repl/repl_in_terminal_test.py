@@ -117,6 +117,7 @@ def test_a_plan_can_be_changed_before_it_runs(start: type[Terminal]) -> None:
     terminal.enter('2. search("Orson Welles")')
     terminal.until("changed")
     terminal.until(PROMPT)
+    assert "ended early" not in terminal.shown
     terminal.enter("/trace")
     terminal.until("search(title=Orson Welles)")
     terminal.until(PROMPT)

@@ -9,7 +9,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from agentrt import Runtime, tool
+from agentrt import Answer, Runtime, tool
 from agentrt.durable import Diverged
 from agentrt.errors import UsageError
 from executor import Budget, Finished, Plan, Ref, Task, ToolContext, to_json
@@ -286,3 +286,52 @@ async def test_only_finished_runs_are_replayed_and_unknown_ones_are_named(tmp_pa
     with SqliteJournal(tmp_path / "runs.db", read_only=True) as journal:
         assert [run.id for run in journal.runs()] == ["abc123"]
     assert to_json  # events and journals speak the same JSON
+
+
+@pytest.mark.asyncio
+async def test_a_given_plan_is_run_as_it_is_resumed_and_replayed(tmp_path: Path) -> None:
+    calls = Calls()
+    calls.break_at = "Heat"
+    plan = Plan([Task("a", "search", {"title": "Alien"}), Task("b", "search", {"title": "Heat"}, after=("a",))])
+    begun: list[str] = []
+    path = tmp_path / "runs.db"
+    async with (
+        Runtime(
+            ScriptedChatModel(replies=[]), [calls.search], journal=path, begun=lambda run: begun.append(run.id)
+        ) as rt,
+        anyio.create_task_group() as group,
+    ):
+
+        async def ask() -> None:
+            await rt.ask("Which is older, and what was said before?", plan=plan, title="Which is older?")
+
+        group.start_soon(ask)
+        with anyio.fail_after(10):
+            while "Heat" not in calls.made:
+                await anyio.lowlevel.checkpoint()
+        group.cancel_scope.cancel()
+    calls.break_at = None
+    model = ScriptedChatModel(replies=[decision("Alien", ["a"])])
+    async with Runtime(model, [calls.search], journal=path, begun=lambda run: begun.append(run.id)) as rt:
+        answer = await rt.resume(begun[0])
+        assert isinstance(answer, Answer)
+        replayed = await rt.replay(begun[0])
+    assert (answer.text, answer.run_id, answer.replans) == ("Alien", begun[0], 0)
+    assert replayed.answer is not None and replayed.answer.text == "Alien"
+    assert calls.made == ["Alien", "Heat", "Heat"]
+    assert begun == [answer.run_id] * 2
+    with SqliteJournal(path, read_only=True) as journal:
+        (run,) = journal.runs()
+    assert run.title == "Which is older?"
+    assert len(model.prompts) == 1, "no plan was asked for"
+
+
+@pytest.mark.asyncio
+async def test_a_given_plan_needs_no_journal_and_is_never_replanned() -> None:
+    calls = Calls()
+    plan = Plan([Task("1", "search", {"title": "Alien"})])
+    model = ScriptedChatModel(replies=[decision(reason="more is needed")])
+    async with Runtime(model, [calls.search]) as rt:
+        answer = await rt.ask("Which?", plan=plan)
+    assert answer.ending == "answered"
+    assert [task.id for task in answer.plan] == ["1"]
