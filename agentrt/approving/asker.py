@@ -72,7 +72,13 @@ class TerminalAsker:
             answer = await self._asked(approval)
         if isinstance(answer, Verdict):
             return answer
-        return None if approval.run else Verdict("no", "it was not answered")
+        if not approval.run:
+            return Verdict("no", "it was not answered")
+        if self.view is not None:
+            # Inside a step of another run nothing parks: the process waits.
+            how = f"agentrt runs approve {approval.run} {approval.task}"
+            self.view.tell(f"left for later; `{how}` answers it from another terminal")
+        return None
 
     async def _asked(self, approval: Approval) -> Verdict | Later:
         question = question_text(approval, may_wait=bool(approval.run))

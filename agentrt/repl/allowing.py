@@ -65,10 +65,10 @@ def approve_words(session: Session, before: list[str]) -> list[str]:
     """Completes `/approve`: policies and runs, then what waits in the run, then answers."""
     match before:
         case []:
-            waiting = [run.id for run in unfinished(session.journal) if _pending(session, run.id)]
+            waiting = dict.fromkeys(one.run for run in unfinished(session.journal) for one in _pending(session, run.id))
             return [*get_args(Policy), *waiting]
         case [run]:
-            return [one.task for one in _pending(session, run)]
+            return [one.task for one in _pending(session, run) if one.run == run]
         case [_, _]:
             return ["yes", "no", "value"]
         case _:

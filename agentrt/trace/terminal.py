@@ -60,6 +60,7 @@ class TerminalView:
         self._writing = ""
         self._status = status
         self._question: Text | None = None
+        self._told = ""
         self._live: Live | None = None
 
     def __enter__(self) -> Self:
@@ -74,7 +75,7 @@ class TerminalView:
         if self._live is not None:
             waits = getattr(error, "run_status", "") == "parked"
             self._status = "" if kind is None else "waiting for a person" if waits else "stopped"
-            self._writing = ""
+            self._writing = self._told = ""
             self._question = None
             self._live.stop()
 
@@ -95,6 +96,12 @@ class TerminalView:
         self._question = question
         if self._live is not None:
             self._live.refresh()
+
+    def tell(self, text: str) -> None:
+        """Shows a line below the picture for as long as the run goes on."""
+        self._told = text
+        if self._live is None:
+            self.console.print(f"  {escape(text)}", soft_wrap=True)
 
     def _follow(self, event: object) -> None:
         match event:
@@ -160,6 +167,8 @@ class TerminalView:
             parts.append(Text(f"  {self._writing}▌", style="dim"))
         if self._status:
             parts.append(Spinner("dots", Text(self._status, style="dim")))
+        if self._told:
+            parts.append(Text(f"  {self._told}", style="dim"))
         if question is None:
             return Group(*parts)
         # Rows may take several lines in a narrow terminal; the question comes before them.

@@ -112,6 +112,36 @@ def test_what_is_left_for_later_is_answered_and_gone_on_with(start: type[Termina
     assert terminal.ends() == 0
 
 
+def test_what_is_left_for_later_inside_a_step_waits_and_goes_on(start: type[Terminal]) -> None:
+    terminal = start([LETTER, decision("Written.", ["1"])])
+    (terminal.folder / "door").touch()
+    (terminal.folder / "wf.yaml").write_text(
+        "agentrt: 1\nname: w\ntasks:\n  p: {plan: Write to Ada}\n  s: {call: search, with: {title: Heat}}\n"
+    )
+    terminal.until(PROMPT)
+    terminal.enter("/run wf.yaml")
+    terminal.until("later: ")
+    terminal.type("later\r")
+    terminal.until("answers it from another terminal")
+    terminal.type("\x03")
+    terminal.until("goes on with it")
+    terminal.until(PROMPT)
+    with SqliteJournal(terminal.folder / "runs.db", read_only=True) as journal:
+        (run,) = (one.id for one in journal.runs() if "workflow_step" not in one.head)
+    terminal.type(f"/approve {run[:6]}\t")
+    terminal.until(f"{run[6:]}-p")
+    terminal.type(" \t")
+    terminal.enter(" yes")
+    terminal.until("yes: 1. letter")
+    terminal.until(PROMPT)
+    terminal.enter("/resume")
+    terminal.until('"p": "Written."')
+    terminal.until(PROMPT)
+    assert lines(terminal.folder / "sent") == ["Ada"]
+    terminal.enter("/quit")
+    assert terminal.ends() == 0
+
+
 def test_a_policy_says_yes_to_all_and_a_budget_ends_a_run_in_time(start: type[Terminal]) -> None:
     terminal = start([LETTER, decision("Written.", ["1"]), '1. search("a")\n2. search("b")\n3. join()', decision("b")])
     (terminal.folder / "door").touch()
