@@ -282,6 +282,11 @@ async def test_yaml_python_and_the_planner_give_one_ir_and_one_result(tools: lis
         )
     values = [one.value for one in wanted.values() if isinstance(one, Finished)]
     assert [one.value for one in result.results.values() if isinstance(one, Finished)] == values
+    asked = ScriptedChatModel(replies=['1. search("Heat")\n2. search($1.text)\n3. join()', decision("found", ["2"])])
+    async with Runtime(asked, tools) as rt:
+        answer = await rt.ask("?")
+    assert answer.plan == planned
+    assert [one.value for one in answer.results.values() if isinstance(one, Finished)] == values
 
 
 @pytest.mark.asyncio
