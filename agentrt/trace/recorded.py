@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple
 
 from agentrt.trace.errors import TraceError
 from agentrt.trace.records import Record
+from agentrt.trace.timeline import skipped_because
 from executor import PlanError, Task
 
 State = Literal["waiting", "running", "finished", "failed", "skipped"]
@@ -231,7 +232,7 @@ class _Fold:
 
     def _skipped(self, event: Record, at: float) -> None:
         task = self._task(event)
-        task.state, task.note = "skipped", f"it needs task {event['because']}, which has no value"
+        task.state, task.note = "skipped", skipped_because(str(event["id"]), str(event["because"]))
 
     def _reused(self, event: Record, at: float) -> None:
         self._note("plan", f"task {event['id']} was not run again: task {event['earlier']} has its result")

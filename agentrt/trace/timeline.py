@@ -69,7 +69,7 @@ class Timeline:
                 self._end(name, "failed", time, one_line(error))
             case TaskSkipped(_, name, because):
                 row = self.rows[name]
-                row.stage, row.note = "skipped", f"needs task {because}, which has no value"
+                row.stage, row.note = "skipped", skipped_because(name, because)
             case _:
                 pass
 
@@ -83,9 +83,14 @@ class Timeline:
         row.stage, row.ended, row.note = stage, time, note
 
 
+def skipped_because(name: str, because: str) -> str:
+    """Why a task was skipped: for want of another one's value, or because its own condition did not hold."""
+    return "its condition does not hold" if name == because else f"needs task {because}, which has no value"
+
+
 def call_text(task: Task) -> str:
-    """A task as its plan line reads: `search(title="Ed Wood")`."""
-    return printable(f"{task.call}({', '.join(f'{name}={_argument(value)}' for name, value in task.args.items())})")
+    """A task as its plan line reads, on one line and bounded: `search(title="Ed Wood")`."""
+    return one_line(f"{task.call}({', '.join(f'{name}={_argument(value)}' for name, value in task.args.items())})")
 
 
 def one_line(text: str, limit: int = _PREVIEW) -> str:

@@ -139,6 +139,20 @@ def test_where_nobody_can_be_asked_a_call_is_refused_or_allowed_or_waits(tmp_pat
     assert (tmp_path / "out").read_text().count("hello") == 2
 
 
+def test_what_is_printed_for_an_event_is_one_line_and_says_why_a_step_was_left_out(tmp_path: Path) -> None:
+    (tmp_path / "w.yaml").write_text(
+        'agentrt: 1\nname: w\ntasks:\n  a: {call: word_count, with: {text: "one\\ntwo\\nthree"}}\n'
+        "  b: {call: word_count, when: '${a} > 3', with: {text: x}}\n  c: {call: word_count, with: {text: 'is ${b}'}}\n"
+    )
+    done = agentrt("run", "w.yaml", "--tools", TOOLS, "--events", "e.jsonl", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    lines = done.stderr.splitlines()
+    assert '  plan    a. word_count(text="one two three")' in lines
+    assert "  skipped b. its condition does not hold" in lines
+    assert "  skipped c. needs task b, which has no value" in lines
+    assert "its condition does not hold" in agentrt("trace", "e.jsonl", cwd=tmp_path).stdout
+
+
 def test_watch_draws_off_a_terminal_too(tmp_path: Path) -> None:
     run = ("run", str(EXAMPLES / "nested.yaml"), "--tools", TOOLS)
     drawn = agentrt(*run, "--watch", cwd=tmp_path)
