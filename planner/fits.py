@@ -76,14 +76,16 @@ def _fit(given: object, wanted: object, given_in: JsonSchema, wanted_in: JsonSch
         if offered is None:
             # A text may be one of the choices; that a number of lines is "celsius" it cannot.
             return "no" if not _kinds(has) & {type_of(choice) for choice in choices} else "unknown"
-        return "yes" if all(choice in choices for choice in offered) else "no"
+        among = [choice in choices for choice in offered]
+        return "yes" if all(among) else "unknown" if any(among) else "no"
     kinds, known = _kinds(has), _kinds(takes)
     if not kinds or not known:
         return "unknown"
     if "number" in known:
         known = known | {"integer"}
     if not kinds & known:
-        return "no"
+        # A number may well be a whole one.
+        return "unknown" if kinds == {"number"} and "integer" in known else "no"
     if not kinds <= known:
         return "unknown"
     if kinds == {"string"} and has.get("format") and takes.get("format"):
@@ -101,6 +103,14 @@ def _fit(given: object, wanted: object, given_in: JsonSchema, wanted_in: JsonSch
             [_fit(fields[name], takes["properties"][name], given_in, wanted_in, depth - 1) for name in shared]
         )
     return "yes"
+
+
+def takes_text(schema: object, definitions: JsonSchema) -> bool:
+    """Whether any text is a value of this schema. Whatever can be told as text can then be given, by intent."""
+    rules = followed(schema, definitions)
+    if options := cast("Sequence[object]", rules.get("anyOf") or rules.get("oneOf")):
+        return any(takes_text(option, definitions) for option in options if option != schema)
+    return "string" in _kinds(rules) and _choices(rules) is None
 
 
 def type_of(value: object) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from executor import Toolset
-from planner.grammar import plan_grammar, plan_schema
+from planner.grammar import Grounds, plan_grammar, plan_schema
 
 PlanForm = Literal["grammar", "gbnf", "json", "free"]
 
@@ -26,6 +26,7 @@ def request_options(
     known: Sequence[str] = (),
     thought: bool = False,
     single: bool = False,
+    grounds: Grounds | None = None,
 ) -> dict[str, Any]:
     """Arguments of a chat model's request that hold it to plans over `tools`.
 
@@ -37,6 +38,7 @@ def request_options(
         known: ids of earlier tasks.
         thought: whether a thought comes first; not for `json`.
         single: whether there is one call and nothing else.
+        grounds: what the question gives, for grammars; see `plan_grammar`.
 
     Raises:
         PlannerError: a tool has a name that cannot be written in a plan.
@@ -48,7 +50,9 @@ def request_options(
             schema = {"name": "plan", "schema": plan_schema(tools, lines=lines), "strict": True}
             return {"response_format": {"type": "json_schema", "json_schema": schema}}
         case _:
-            grammar = plan_grammar(tools, lines=lines, first=first, known=known, thought=thought, single=single).text
+            grammar = plan_grammar(
+                tools, lines=lines, first=first, known=known, thought=thought, single=single, grounds=grounds
+            ).text
             if form == "gbnf":
                 return {"extra_body": {"grammar": grammar}}
             return {"structured_outputs": {"grammar": grammar}}

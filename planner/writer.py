@@ -27,7 +27,7 @@ from planner.events import (
 from planner.example_store import ExampleStore
 from planner.examples import Example, generic_examples
 from planner.forms import PlanForm, request_options
-from planner.grammar import check_names
+from planner.grammar import check_names, grounds_of
 from planner.lines import as_lines
 from planner.passes.speculate import Speculation
 from planner.prompt import correction_prompt, question_prompt, system_prompt
@@ -55,6 +55,8 @@ class LLMPlanner:
             form ends there, at its last whole call.
         form: how the model is held to the form of a plan; see `forms`. Other options of the request stay.
         thought: whether the model writes one line of thought before its calls.
+        grounded: whether, under a grammar, numbers and codes must be the question's or references: see `plan_grammar`.
+            Each question then has a grammar of its own, which its server has to prepare.
         corrections: how often the model may correct a plan that cannot be run.
         examples: shown to the model; by default a few that show the form with invented tools.
         choose: picks the tools that a question's prompt and grammar carry; without it they carry all.
@@ -80,6 +82,7 @@ class LLMPlanner:
         max_tokens: int = 1_024,
         form: PlanForm = "free",
         thought: bool = False,
+        grounded: bool = False,
         corrections: int = 1,
         examples: Sequence[Example] | None = None,
         choose: ToolChooser | None = None,
@@ -101,6 +104,7 @@ class LLMPlanner:
         self.max_tokens = max_tokens
         self.form: PlanForm = form
         self.thought = thought and form != "json"
+        self.grounded = grounded
         self.corrections = corrections
         self.speculation = speculation
         self.options = dict(options or {})
@@ -168,6 +172,7 @@ class PlanStream(AsyncIterator[Task]):
         self.text = ""
         self.reads: tuple[str, ...] = ()
         self._planner = planner
+        self._question = f"{question} {reason}"
         self._round = len(earlier)
         known = [task.id for done in earlier for task in done.plan]
         self._checker = PlanChecker(planner.tools, max_tasks=planner.max_tasks, known=known)
@@ -293,6 +298,7 @@ class PlanStream(AsyncIterator[Task]):
             first=checker.next_id,
             known=known,
             thought=planner.thought and not checker.accepted,
+            grounds=grounds_of(self._question) if planner.grounded else None,
         )
         return {"max_tokens": planner.max_tokens, **held_to, **planner.options}
 

@@ -321,8 +321,12 @@ def _pool(names: str) -> tuple[str, ...]:
     return pool
 
 
-async def checkpoint_of(model: str) -> Path:
-    """The checkpoint folder of a model: the folder itself, or a catalogue model converted for training."""
+async def checkpoint_of(model: str, *, option: str = "--model") -> Path:
+    """The checkpoint folder of a model: the folder itself, or a catalogue model converted for training.
+
+    Raises:
+        UsageError: `option` names neither.
+    """
     import anyio
 
     from agentrt.serving import CATALOGUE, lookup
@@ -332,7 +336,7 @@ async def checkpoint_of(model: str) -> Path:
         return await convert(lookup(model), "bf16")
     folder = anyio.Path(model)
     if not await (folder / "config.json").is_file():
-        raise UsageError(f"--model {model} is neither a checkpoint folder nor one of {', '.join(CATALOGUE)}")
+        raise UsageError(f"{option} {model} is neither a checkpoint folder nor one of {', '.join(CATALOGUE)}")
     return Path(model)
 
 

@@ -102,7 +102,7 @@ async def _train(
     run = TinyPlanner(
         folder=out,
         tools=Toolset(tool for spec in specs for tool in load_tools(spec)),
-        base=await checkpoint_of(base),
+        base=await checkpoint_of(base, option="--base"),
         settings=settings,
         open_model=_open,
         trainer=lambda kept, on_step: TrlTrainer(keep=kept, keep_every=5, on_step=on_step, mixed=True),

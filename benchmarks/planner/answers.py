@@ -21,6 +21,7 @@ from benchmarks.planner.nestful import DATA
 from benchmarks.report import Report
 from executor import Executor, Tool, Toolset
 from planner import CompilerPolicy, Joiner, LLMPlanner, PlanForm, PlannerError
+from planner.events import Joined, PlanFinished, PlannerEvent, PlannerObserver
 from planner.policies import Conclusion, ReactPolicy, StepWriter
 
 if TYPE_CHECKING:
@@ -41,13 +42,29 @@ class Case(NamedTuple):
     tools: Toolset
 
 
+Answering = Callable[[Case, PlannerObserver], Awaitable[Conclusion]]
+
+
 class Run(NamedTuple):
-    """One question under one policy."""
+    """One question under one policy. Where the time went is told of the compiler alone, for its parts overlap little.
+
+    Attributes:
+        right: whether the answer has the right one in it.
+        seconds: all of it.
+        tokens: read and written.
+        calls: of tools.
+        written: tokens that the model wrote.
+        planning: seconds in which plans were written.
+        joining: seconds in which results were read and answers written.
+    """
 
     right: bool
     seconds: float
     tokens: int
     calls: int
+    written: int = 0
+    planning: float = 0.0
+    joining: float = 0.0
 
 
 async def against_react(
@@ -56,12 +73,12 @@ async def against_react(
     """Adds a table for each set: accuracy, tokens and time of both, and their ratios with 95% intervals."""
     form: PlanForm = "grammar"
 
-    async def compiler(case: Case) -> Conclusion:
-        planner = LLMPlanner(model, case.tools, form=form, max_tokens=400)
-        joiner = Joiner(model, case.tools, reason_first=True)
+    async def compiler(case: Case, observe: PlannerObserver) -> Conclusion:
+        planner = LLMPlanner(model, case.tools, form=form, max_tokens=400, observe=observe)
+        joiner = Joiner(model, case.tools, reason_first=True, observe=observe)
         return await CompilerPolicy(planner, Executor(case.tools), joiner, max_replans=1).answer(case.question)
 
-    async def react(case: Case) -> Conclusion:
+    async def react(case: Case, _: PlannerObserver) -> Conclusion:
         writer = StepWriter(model, case.tools, form=form, max_tokens=200)
         return await ReactPolicy(writer, Executor(case.tools), max_steps=12).answer(case.question)
 
@@ -72,8 +89,8 @@ async def against_react(
 
 async def _alternate(
     cases: Sequence[Case],
-    compiler: Callable[[Case], Awaitable[Conclusion]],
-    react: Callable[[Case], Awaitable[Conclusion]],
+    compiler: Answering,
+    react: Answering,
     most: int,
     seconds: float,
 ) -> list[tuple[Run, Run]]:
@@ -95,22 +112,42 @@ async def _alternate(
     return done
 
 
-async def _timed(policy: Callable[[Case], Awaitable[Conclusion]], case: Case) -> Run:
+async def _timed(policy: Answering, case: Case) -> Run:
     began = time.monotonic()
+    took = {PlanFinished: 0.0, Joined: 0.0}
+
+    def observe(event: PlannerEvent) -> None:
+        if isinstance(event, PlanFinished | Joined):
+            took[type(event)] += event.seconds
+
     try:
-        conclusion = await policy(case)
+        conclusion = await policy(case, observe)
     except PlannerError:
         return Run(False, time.monotonic() - began, 0, 0)
     spent = conclusion.usage
     right = _normal(case.answer) in _normal(conclusion.text)
-    return Run(right, time.monotonic() - began, spent.input_tokens + spent.output_tokens, len(conclusion.plan))
+    return Run(
+        right,
+        time.monotonic() - began,
+        spent.input_tokens + spent.output_tokens,
+        len(conclusion.plan),
+        spent.output_tokens,
+        took[PlanFinished],
+        took[Joined],
+    )
 
 
 def _report(report: Report, which: str, name: str, form: str, runs: Sequence[tuple[Run, Run]]) -> None:
     ours, theirs = [first for first, _ in runs], [second for _, second in runs]
-    columns = ["policy", "right", "model tokens", "s (mean)", "s (median)", "calls"]
+    columns = ["policy", "right", "model tokens", "written", "s (mean)", "s (median)", "calls"]
     rows = [[label, *_row(found)] for label, found in (("compiler", ours), ("ReAct", theirs))]
     report.table(f"{which}, {name}, {len(runs)} questions", columns, rows)
+    planning, joining = fmean(run.planning for run in ours), fmean(run.joining for run in ours)
+    waiting = fmean(run.seconds for run in ours) - planning - joining
+    report.note(
+        f"{which}, {name}: of the compiler's time a question, {planning:.2f} s were writing plans, "
+        f"{joining:.2f} s joining, {waiting:.2f} s waiting for calls that were not over when the plan was."
+    )
     faster, cheaper = PUBLISHED[which]
     for what, target, of in (
         ("faster", faster, lambda run: run.seconds),
@@ -132,6 +169,7 @@ def _row(runs: Sequence[Run]) -> list[str | int | float | None]:
     return [
         f"{sum(run.right for run in runs)}/{len(runs)}",
         round(fmean(run.tokens for run in runs)),
+        round(fmean(run.written for run in runs)),
         round(fmean(run.seconds for run in runs), 2),
         round(median(run.seconds for run in runs), 2),
         round(fmean(run.calls for run in runs), 2),

@@ -9,8 +9,9 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from executor import Tool, Toolset
+from executor import Parameter, Tool, Toolset
 from planner.errors import PlannerError
+from planner.grammar.grounds import Grounds, given_by_others, is_identifier
 from planner.grammar.references import References
 from planner.grammar.rules import Item, Rules, either, listed, literal
 from planner.grammar.values import Values
@@ -52,6 +53,7 @@ def plan_grammar(
     least: int = 1,
     single: bool = False,
     largest: int = LARGEST,
+    grounds: Grounds | None = None,
 ) -> PlanGrammar:
     """The grammar of plans over `tools`. Grammars are kept, by tool set and arguments.
 
@@ -65,15 +67,21 @@ def plan_grammar(
         single: whether the text is one call and nothing else, not even `join()`.
         least: calls before `join()` may be written; 0 where there are no tools.
         largest: characters the grammar may have. What does not fit is taken from references: see `levels`.
+        grounds: what the question gives. With them a required number, or a code that another tool gives, is one of the
+            question's or a reference: it cannot be made up. Where no first line could be written so, they are not used.
 
     Raises:
         PlannerError: a tool has a name that cannot be written in a plan.
     """
-    key = json.dumps([digest(tools), lines, levels, first, [*known], thought, least, single, largest])
+    key = json.dumps([digest(tools), lines, levels, first, [*known], thought, least, single, largest, grounds])
     if (found := _GRAMMARS.get(key)) is not None:
         _GRAMMARS.move_to_end(key)
         return found
-    made = _GRAMMARS[key] = _build(tools, lines, levels, first, known, thought, least, single, largest)
+    made = _build(tools, lines, levels, first, known, thought, least, single, largest, grounds)
+    if made is None:
+        made = _build(tools, lines, levels, first, known, thought, least, single, largest, None)
+    assert made is not None, "only grounds leave a first line without calls"
+    _GRAMMARS[key] = made
     if len(_GRAMMARS) > _KEPT:
         _GRAMMARS.popitem(last=False)
     return made
@@ -113,7 +121,8 @@ def _build(
     least: int,
     single: bool,
     largest: int,
-) -> PlanGrammar:
+    grounds: Grounds | None,
+) -> PlanGrammar | None:
     check_names(tools)
     rules = Rules()
     loose: dict[str, None] = {}
@@ -124,7 +133,9 @@ def _build(
     numbers = [str(first + at) for at in range(lines)]
     for level in range(1 if single else min(lines, max(1, levels))):
         before = rules.size
-        calls.append(_calls(rules, tools, references.at(numbers[:level]), loose))
+        calls.append(_calls(_Line(rules, tools, references, numbers[:level], loose, grounds)))
+        if grounds is not None and calls[0] is None and lines:
+            return None
         if rules.size + (rules.size - before) > largest - 60 * lines:
             break
     if single and calls and calls[0]:
@@ -147,27 +158,56 @@ def _line(rules: Rules, number: int, call: str | None, after: str, *, may_end: b
     return rules.named(f"line{number}", f"{literal(f'{number}. ')} {either(options)}")
 
 
-def _calls(rules: Rules, tools: Toolset, reference: str | None, loose: dict[str, None]) -> str | None:
-    options = [call for tool in tools.values() if (call := _call(rules, tool, reference, loose)) is not None]
-    return rules.add("call", " | ".join(options)) if options else None
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """What the calls of one line are made from."""
+
+    rules: Rules
+    tools: Toolset
+    references: References
+    earlier: Sequence[str]
+    loose: dict[str, None]
+    grounds: Grounds | None
 
 
-def _call(rules: Rules, tool: Tool, reference: str | None, loose: dict[str, None]) -> str | None:
+def _calls(line: _Line) -> str | None:
+    options = [call for tool in line.tools.values() if (call := _call(line, tool)) is not None]
+    return line.rules.add("call", " | ".join(options)) if options else None
+
+
+def _call(line: _Line, tool: Tool) -> str | None:
     """One call. Arguments go without their names up to the first that may be left out."""
-    signature = tool.signature
     items: list[Item] = []
     named = False
-    for parameter in signature.parameters:
+    for parameter in tool.signature.parameters:
         named = named or not parameter.required
         if named and not _ARGUMENT.fullmatch(parameter.name):
-            loose[f"{tool.name}.{parameter.name}: a name of this kind cannot be written, so it is left out"] = None
+            what = "a name of this kind cannot be written, so it is left out"
+            line.loose[f"{tool.name}.{parameter.name}: {what}"] = None
             if parameter.required:
                 return None
             continue
-        values = Values(rules, reference, signature.definitions, loose, f"{tool.name}.{parameter.name}")
         before = f"{parameter.name}=" if named else ""
-        items.append(Item(before, values.value(parameter.schema), parameter.required))
-    inner = listed(rules, items)
+        items.append(Item(before, _value(line, tool, parameter), parameter.required))
+    inner = listed(line.rules, items)
     if inner is None:
         return None
     return f'{literal(f"{tool.name}(")} {inner} ")"' if inner else literal(f"{tool.name}()")
+
+
+def _value(line: _Line, tool: Tool, parameter: Parameter) -> str | None:
+    definitions = tool.signature.definitions
+    identifier = line.grounds is not None and is_identifier(parameter)
+    identifier = identifier and given_by_others(parameter, tool, line.tools.values())
+    values = Values(
+        line.rules,
+        line.references.at(line.earlier),
+        definitions,
+        line.loose,
+        f"{tool.name}.{parameter.name}",
+        fitting=lambda schema: line.references.fitting(line.earlier, schema, definitions),
+        # What may be left out is seldom in a question: pages, limits, units.
+        grounds=line.grounds if parameter.required or identifier else None,
+        identifier=identifier,
+    )
+    return values.value(parameter.schema)

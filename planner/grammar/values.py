@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 from executor import JsonSchema
 from planner.grammar import numbers
+from planner.grammar.grounds import Grounds
 from planner.grammar.rules import Item, Rules, either, listed, literal
 
 LONGEST_TEXT = 400
@@ -33,15 +34,30 @@ class Values:
 
     Args:
         rules: where the rules go.
-        reference: the rule of a reference that may stand for any value here; None on a first line.
+        reference: the rule of a reference that may stand inside any text here; None on a first line.
         definitions: what `$ref` points into.
         loose: receives a sentence for each thing the grammar cannot express, which is checked after it is written.
         where: the tool and the parameter, for these sentences.
+        fitting: the rule of a reference that may stand for a value of a schema; by default `reference`.
+        grounds: if given, the numbers and codes that may be written; what is none of them is referred to.
+        identifier: whether the parameter takes a code that another tool gives.
     """
 
     def __init__(
-        self, rules: Rules, reference: str | None, definitions: JsonSchema, loose: dict[str, None], where: str
+        self,
+        rules: Rules,
+        reference: str | None,
+        definitions: JsonSchema,
+        loose: dict[str, None],
+        where: str,
+        *,
+        fitting: Callable[[object], str | None] | None = None,
+        grounds: Grounds | None = None,
+        identifier: bool = False,
     ) -> None:
+        self._fitting = fitting
+        self._grounds = grounds
+        self._identifier = identifier
         self._rules = rules
         self._reference = reference
         self._definitions = definitions
@@ -51,8 +67,8 @@ class Values:
     def value(self, schema: object, depth: int = _DEPTH) -> str | None:
         """A value of this schema, or a reference to one; None where none can be written."""
         options = self._literals(schema, depth)
-        if self._reference is not None:
-            options.append(self._reference)
+        if (reference := self._reference if self._fitting is None else self._fitting(schema)) is not None:
+            options.append(reference)
         if not options:
             return None
         return options[0] if len(options) == 1 else self._rules.add("v", " | ".join(dict.fromkeys(options)))
@@ -93,9 +109,13 @@ class Values:
         low, high = float(rules.get("minimum", -math.inf)), float(rules.get("maximum", math.inf))
         match kind:
             case "string":
+                if self._grounds is not None and self._identifier:
+                    return [literal(json.dumps(code.replace("$", "$$"))) for code in self._grounds.codes]
                 if rules.get("pattern"):
                     self._note("its pattern is checked after it is written")
                 return [self.text()]
+            case "integer" | "number" if self._grounds is not None:
+                return [literal(text) for text in self._grounds.numbers if _is_in(text, kind, low, high)]
             case "integer":
                 found = numbers.integer(low, high)
                 return [self._rules.add("i", found)] if found else []
@@ -193,6 +213,11 @@ class Values:
 
     def _note(self, what: str) -> None:
         self._loose[f"{self._where}: {what}"] = None
+
+
+def _is_in(text: str, kind: str, low: float, high: float) -> bool:
+    number = float(text)
+    return low <= number <= high and (kind == "number" or number.is_integer())
 
 
 def _further(item: str, most: int | None) -> str:
