@@ -9,9 +9,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, TypeVar
 
 from executor.errors import ExecutorError
+
+_Number = TypeVar("_Number", int, float)
 
 
 class BudgetSpent(ExecutorError):
@@ -113,18 +115,22 @@ class Account:
     Args:
         budget: the limits.
         spent: by processes that worked on the run before.
+        within: the account of the run that this one is a part of: whatever is spent here is spent there too.
         clock: monotonic seconds.
-
-    Attributes:
-        refused: the first limit that refused something, if any has.
     """
 
     def __init__(
-        self, budget: Budget | None = None, spent: Spent | None = None, *, clock: Callable[[], float] = time.monotonic
+        self,
+        budget: Budget | None = None,
+        spent: Spent | None = None,
+        *,
+        within: Account | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         before = spent or Spent()
         self.budget = budget or Budget()
-        self.refused: str | None = None
+        self._refused: str | None = None
+        self._within = within
         self._clock = clock
         self._began = clock() - before.seconds
         self._calls = before.calls
@@ -138,21 +144,30 @@ class Account:
         return Spent(self._calls, self._tokens, self._clock() - self._began, self._replans, self._cost)
 
     @property
+    def refused(self) -> str | None:
+        """The first limit that refused something, if any has."""
+        return self._refused or (None if self._within is None else self._within.refused)
+
+    @property
     def note(self) -> str:
         """Which limit is spent, as a sentence; empty while none has refused anything."""
-        limit = self.refused
-        return "" if limit is None else f"the budget of {getattr(self.budget, limit):g} {limit} is spent"
+        limit = self._refused
+        if limit is None:
+            return "" if self._within is None else self._within.note
+        return f"the budget of {getattr(self.budget, limit):g} {limit} is spent"
 
     @property
     def seconds_left(self) -> float | None:
         """Until the time is spent, at least 0; None without such a limit."""
         limit = self.budget.seconds
-        return None if limit is None else max(0.0, limit - (self._clock() - self._began))
+        own = None if limit is None else max(0.0, limit - (self._clock() - self._began))
+        return _least(own, None if self._within is None else self._within.seconds_left)
 
     @property
     def tokens_left(self) -> int | None:
         """Tokens that nobody has reserved; None without such a limit."""
-        return None if self.budget.tokens is None else max(0, self.budget.tokens - self._tokens)
+        own = None if self.budget.tokens is None else max(0, self.budget.tokens - self._tokens)
+        return _least(own, None if self._within is None else self._within.tokens_left)
 
     def reserve_call(self, tool: str) -> None:
         """Takes one call of `tool`. Raises BudgetSpent, and takes nothing then."""
@@ -162,6 +177,8 @@ class Account:
         if budget.calls is not None and self._calls + 1 > budget.calls:
             self._refuse("calls", budget.calls, f"{tool} was not called")
         self._check_cost(price, f"{tool} was not called")
+        if self._within is not None:
+            self._within.reserve_call(tool)
         self._calls += 1
         self._cost += price
 
@@ -179,9 +196,12 @@ class Account:
             self._refuse("tokens", budget.tokens, f"{wanted}, as that may have taken {tokens:,} more")
         price = 0.0 if budget.prices is None else budget.prices.of_tokens(input_tokens, output_tokens)
         self._check_cost(price, wanted)
+        outer = None
+        if self._within is not None:
+            outer = self._within.reserve_tokens(input_tokens, output_tokens, late=late)
         self._tokens += tokens
         self._cost += price
-        return Reservation(self, tokens, price)
+        return Reservation(self, tokens, price, outer)
 
     def reserve_replan(self) -> None:
         """Takes one replan. Raises BudgetSpent, and takes nothing then."""
@@ -189,6 +209,8 @@ class Account:
         self._check_time("no further plan was made")
         if limit is not None and self._replans + 1 > limit:
             self._refuse("replans", limit, "no further plan was made")
+        if self._within is not None:
+            self._within.reserve_replan()
         self._replans += 1
 
     def _settle(self, tokens: int, price: float) -> None:
@@ -196,7 +218,7 @@ class Account:
         self._cost += price
 
     def _check_time(self, wanted: str) -> None:
-        if self.budget.seconds is not None and self.seconds_left == 0:
+        if self.budget.seconds is not None and self._clock() - self._began >= self.budget.seconds:
             self._refuse("seconds", self.budget.seconds, wanted)
 
     def _check_cost(self, price: float, wanted: str) -> None:
@@ -206,18 +228,19 @@ class Account:
             self._refuse("cost", limit, wanted)
 
     def _refuse(self, limit: str, allowed: float, wanted: str) -> None:
-        if self.refused is None:
-            self.refused = limit
+        if self._refused is None:
+            self._refused = limit
         raise BudgetSpent(limit, allowed, wanted=wanted)
 
 
 class Reservation:
     """Tokens taken for one model request, until `settle` says how many it used."""
 
-    __slots__ = ("_account", "_price", "_tokens")
+    __slots__ = ("_account", "_outer", "_price", "_tokens")
 
-    def __init__(self, account: Account, tokens: int, price: float) -> None:
+    def __init__(self, account: Account, tokens: int, price: float, outer: Reservation | None = None) -> None:
         self._account = account
+        self._outer = outer
         self._tokens = tokens
         self._price = price
 
@@ -228,3 +251,9 @@ class Reservation:
         self._account._settle(input_tokens + output_tokens - self._tokens, price - self._price)  # pyright: ignore[reportPrivateUsage]  # one subject, two classes
         self._tokens = input_tokens + output_tokens
         self._price = price
+        if self._outer is not None:
+            self._outer.settle(input_tokens, output_tokens)
+
+
+def _least(one: _Number | None, other: _Number | None) -> _Number | None:
+    return min((limit for limit in (one, other) if limit is not None), default=None)

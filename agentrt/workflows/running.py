@@ -11,7 +11,6 @@ from typing import Any, NamedTuple, cast
 from agentrt.answer import outcome_json
 from agentrt.workflows.effects import effect_of, planned_effect
 from agentrt.workflows.lower import STEP_TOOLS, nested_name
-from agentrt.workflows.schema import Limits
 from agentrt.workflows.steps.ask import ask_tool
 from agentrt.workflows.steps.converse import converse_tool
 from agentrt.workflows.steps.nested import nested_tool
@@ -122,7 +121,7 @@ async def run_workflow(
     workflow = _checked(workflow, stage.tools)
     given = workflow.complete(inputs)
     head = {"workflow": workflow.to_head(), "inputs": given, "plan": workflow.plan(given).to_json()}
-    log, account = start(workflow.name, head, _budget(workflow.limits))
+    log, account = start(workflow.name, head, workflow.limits.budget())
     return await _logged(workflow, given, stage.started(log, account))
 
 
@@ -137,11 +136,6 @@ async def resume_workflow(stage: Stage, log: RunLog) -> WorkflowResult:
     workflow = Workflow.from_head(head["workflow"])
     workflow.check(stage.tools)
     return await _logged(workflow, head["inputs"], stage)
-
-
-def _budget(limits: Limits) -> Budget | None:
-    budget = Budget(calls=limits.calls, tokens=limits.tokens, seconds=limits.seconds)
-    return None if budget == Budget() else budget
 
 
 async def _logged(workflow: Workflow, inputs: Mapping[str, object], stage: Stage) -> WorkflowResult:

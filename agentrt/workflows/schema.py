@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from executor import Budget
+
 VERSION = 1
 KINDS = ("call", "ask", "plan", "retrieve", "converse", "run")
 """The kinds of step; a step has exactly one of these keys."""
@@ -171,6 +173,11 @@ class Limits(_Strict):
     concurrency: Annotated[Count | None, Field(description="Calls at the same time.")] = None
     calls: Annotated[Count | None, Field(description="Calls in all, repeated ones included.")] = None
     tokens: Annotated[Count | None, Field(description="Model tokens in all.")] = None
+
+    def budget(self) -> Budget | None:
+        """What the run may spend; None where nothing is said."""
+        found = Budget(calls=self.calls, tokens=self.tokens, seconds=self.seconds)
+        return None if found == Budget() else found
 
 
 STEPS: dict[str, type[StepSpec]] = {

@@ -74,6 +74,26 @@ async def test_calls_inside_steps_count_for_the_run_that_has_them() -> None:
 
 
 @pytest.mark.asyncio
+@pytest.mark.parametrize(("outer", "inner", "calls", "said"), [(9, 2, 2, "of 2 calls"), (3, 9, 2, "of 3 calls")])
+async def test_a_nested_workflow_keeps_to_its_own_limits_and_to_those_around_it(
+    outer: int, inner: int, calls: int, said: str
+) -> None:
+    made: list[str] = []
+    tools = [looking(made)]
+    nested = Workflow.from_text(
+        f"agentrt: 1\nname: inner\nlimits: {{calls: {inner}}}\ntasks:\n"
+        "  x: {call: look, with: {at: x}}\n  y: {call: look, after: x, with: {at: y}}\n"
+        "  z: {call: look, after: y, with: {at: z}}\n"
+    )
+    workflow = workflow_of(f"{{calls: {outer}}}", "  part: {run: inner}\n", tools, inner=nested)
+    for journal in (None, MemoryJournal()):
+        made.clear()
+        result = await ran(workflow, tools, journal=journal)
+        assert made == ["x", "y"][:calls]
+        assert said in result.failures["part"]
+
+
+@pytest.mark.asyncio
 async def test_tokens_bound_every_kind_of_step_that_asks() -> None:
     made: list[str] = []
     tools = [looking(made)]
