@@ -79,39 +79,26 @@ async def _ask(
 
     # The server needs half a minute: it begins before the imports and the tools.
     async with starting(model or DEFAULT_MODEL):
-        return await _answered(question, model, tools, max_replans, concurrency, journal, examples, watched)
+        from agentrt.runtime import Answered, Runtime
+        from agentrt.trace import ProgressBar
 
-
-async def _answered(
-    question: str,
-    model: str | None,
-    tools: list[str] | None,
-    max_replans: int,
-    concurrency: int | None,
-    journal: Path | None,
-    examples: Path | None,
-    watched: Watched,
-) -> Answer:
-    from agentrt.runtime import DEFAULT_MODEL, Answered, Runtime
-    from agentrt.trace import ProgressBar
-
-    chosen = load(tools)
-    bar = ProgressBar()
-    runtime = Runtime(
-        model or DEFAULT_MODEL,
-        chosen,
-        max_replans=max_replans,
-        concurrency=concurrency,
-        journal=journal,
-        approvals=watched.approvals,
-        begun=watched.begun,
-        examples=examples,
-        progress=bar,
-    )
-    with bar:
-        async with runtime:
-            bar.stop()
-            # The run begins here: the opening of the model is no part of it.
-            last = await watched.last(runtime.stream(question))
-    assert isinstance(last, Answered)
-    return last.answer
+        chosen = load(tools)
+        bar = ProgressBar()
+        runtime = Runtime(
+            model or DEFAULT_MODEL,
+            chosen,
+            max_replans=max_replans,
+            concurrency=concurrency,
+            journal=journal,
+            approvals=watched.approvals,
+            begun=watched.begun,
+            examples=examples,
+            progress=bar,
+        )
+        with bar:
+            async with runtime:
+                bar.stop()
+                # The run begins here: the opening of the model is no part of it.
+                last = await watched.last(runtime.stream(question))
+        assert isinstance(last, Answered)
+        return last.answer
