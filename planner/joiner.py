@@ -73,8 +73,6 @@ class Joiner:
         max_tokens: tokens a reply may take where it is not held to a schema, which has bounds of its own.
         reason_first: whether the model writes a short thought before it decides. Costs tokens; lifts small
             models where the results have to be weighed.
-        consistent: whether a wish for further calls is overruled where the same reply answers from every call
-            there was. Small models often say both, and the answer is the better half: decision 0026.
         consistent: whether a wish for more calls is taken back where the same reply answers from every result
             there is: small models say both, and the answer is the better half (docs/decisions/0026).
         observe: receives every event.

@@ -29,6 +29,15 @@ _SHORT = ("smollm2-135m",)
 _SHORT_PROMPT = 3_000
 
 
+class Way(NamedTuple):
+    """One way to hold a model to the form of a plan."""
+
+    label: str
+    form: PlanForm
+    corrections: int = 0
+    grounded: bool = False
+
+
 class Written(NamedTuple):
     """What a model made of one question."""
 
@@ -39,10 +48,11 @@ class Written(NamedTuple):
     seconds: float
 
 
-FORMS: tuple[tuple[str, PlanForm, int], ...] = (
-    ("free", "free", 0),
-    ("repaired", "free", 1),
-    ("constrained", "grammar", 0),
+WAYS = (
+    Way("free", "free"),
+    Way("repaired", "free", corrections=1),
+    Way("constrained", "grammar"),
+    Way("grounded", "grammar", grounded=True),
 )
 
 
@@ -54,12 +64,12 @@ async def compare(report: Report, model: BaseChatModel, name: str, *, most: int,
     """
     asked, defects = _questions(most, name)
     until = time.monotonic() + seconds
-    results: dict[str, list[Written]] = {label: [] for label, _, _ in FORMS}
+    results: dict[str, list[Written]] = {way.label: [] for way in WAYS}
     for at in range(0, len(asked), ABREAST):
         if at and time.monotonic() > until:
             break
-        for label, form, corrections in FORMS:
-            results[label] += await _all(model, asked[at : at + ABREAST], form, corrections)
+        for way in WAYS:
+            results[way.label] += await _all(model, asked[at : at + ABREAST], way)
         done = {label: sum(item.parsed for item in found) for label, found in results.items()}
         print(f"{name}: {len(results['free'])} questions, plans that parse: {done}", file=sys.stderr, flush=True)
     columns = ["form", "parse", "cut off", "tool F1", "edge F1", "arguments", "whole plan", "tokens", "s (median)"]
@@ -93,7 +103,7 @@ def _fits(question: Question) -> bool:
     return sum(len(describe(tool)) for tool in tools.values()) < _SHORT_PROMPT
 
 
-async def _all(model: BaseChatModel, asked: Sequence[Question], form: PlanForm, corrections: int) -> list[Written]:
+async def _all(model: BaseChatModel, asked: Sequence[Question], way: Way) -> list[Written]:
     found: dict[int, Written] = {}
     toolsets = {source: tools_of(source) for source in SETS}
     places = anyio.CapacityLimiter(ABREAST)
@@ -105,8 +115,9 @@ async def _all(model: BaseChatModel, asked: Sequence[Question], form: PlanForm, 
                 model,
                 around(question, toolsets[question.source], DISTRACTORS),
                 max_tokens=400,
-                form=form,
-                corrections=corrections,
+                form=way.form,
+                corrections=way.corrections,
+                grounded=way.grounded,
                 options={"temperature": 0.0},
                 observe=events.append,
             )

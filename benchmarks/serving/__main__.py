@@ -35,7 +35,7 @@ async def compare(
     rows: list[list[str | float | None]] = []
     cells: dict[str, dict[str, Cell]] = {}
     async with served(name, Off()) as off:
-        cells["off"] = await matrix.measure(off, 8 if quick else 16)
+        cells["off"] = await matrix.measure(off, 8 if quick else 48)
         for text in methods:
             print(f"starting {name} with {text}", file=sys.stderr, flush=True)
             async with served(name, parse_speculation(text)) as drafted:
@@ -43,7 +43,7 @@ async def compare(
                     rows += await _alone(report, off, drafted, text, workload, 2 if quick else 3, targets)
                     rounds = 4 if workload is PLAN and not quick else 2
                     rows += await _together(report, off, drafted, text, workload, rounds, targets)
-                cells[text] = await matrix.measure(drafted, 8 if quick else 16)
+                cells[text] = await matrix.measure(drafted, 8 if quick else 48)
             matrix.record(report, text, cells)
             columns = ["workload", "streams", "method", "s median", "TTFT s", "tokens/s", "acceptance", "tokens/call"]
             report.tables.clear()
