@@ -106,11 +106,11 @@ def quantise(
     _tell_where(entry, json)
 
 
-@app.command(epilog="Example: agentrt model tune qwen2.5-coder-1.5b --methods ngram:4 --methods ngram:6")
+@app.command(epilog="Example: agentrt model tune qwen2.5-coder-1.5b --methods lookup --methods ngram:6")
 def tune(
     name: _Name,
     methods: Annotated[
-        list[str] | None, typer.Option(help="Ways to draft. Repeatable.", show_default="ngram:3, ngram:5, ngram:8")
+        list[str] | None, typer.Option(help="Ways to draft. Repeatable.", show_default="lookup, ngram:4")
     ] = None,
     rounds: Annotated[int, typer.Option(min=1, help="More make the figures steadier.")] = 3,
     json: _Json = False,
@@ -131,7 +131,7 @@ def tune(
         typer.echo(f"{trial.method:>12} {trial.workload:<7} {words}", err=True)
 
     with bar() as progress:
-        chosen = methods or ["ngram:3", "ngram:5", "ngram:8"]
+        chosen = methods or ["lookup", "ngram:4"]
         table = anyio.run(partial(measure, name, chosen, rounds=rounds, progress=progress, tell=tell))
     path = write_table(table)
     if json:

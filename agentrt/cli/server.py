@@ -38,7 +38,7 @@ def serve(
     ],
     vllm_flags: Annotated[list[str] | None, typer.Argument(help="Any flag of vLLM, after `--`.")] = None,
     speculation: Annotated[
-        str | None, typer.Option(help="How tokens are drafted: off, auto, ngram:4, draft_model:NAME, …")
+        str | None, typer.Option(help="How tokens are drafted: off, auto, lookup, ngram:4, draft_model:NAME, …")
     ] = None,
     dtype: Annotated[
         str | None, typer.Option(help="bfloat16, float32, …; by default what suits the processor.")

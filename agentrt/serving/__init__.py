@@ -22,7 +22,17 @@ if TYPE_CHECKING:
     from agentrt.serving.progress import Progress, ProgressSink
     from agentrt.serving.pull import pull
     from agentrt.serving.settings import Patience, ServerSettings
-    from agentrt.serving.speculation import RSD, DraftModel, Eagle3, Ngram, Off, Speculation, Suffix, parse_speculation
+    from agentrt.serving.speculation import (
+        RSD,
+        DraftModel,
+        Eagle3,
+        Lookup,
+        Ngram,
+        Off,
+        Speculation,
+        Suffix,
+        parse_speculation,
+    )
 
 __all__ = [
     "CATALOGUE",
@@ -32,6 +42,7 @@ __all__ = [
     "ChatVLLM",
     "DraftModel",
     "Eagle3",
+    "Lookup",
     "Machine",
     "ModelSpec",
     "Ngram",
@@ -60,6 +71,7 @@ _HOME_OF = {
     "ChatVLLM": "chat_model",
     "DraftModel": "speculation",
     "Eagle3": "speculation",
+    "Lookup": "speculation",
     "Machine": "probe",
     "ModelSpec": "local_model",
     "Ngram": "speculation",

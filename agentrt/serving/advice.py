@@ -175,7 +175,7 @@ def _drafting(machine: Machine) -> list[Finding]:
     found: list[Finding] = []
     if "arctic-inference" not in machine.packages:
         line = f"Run: {sys.executable} -m pip install --no-deps arctic-inference (compiles for minutes)"
-        found.append(Finding("drafts: suffix", "ok", "not installed; ngram and draft_model need nothing", line))
+        found.append(Finding("drafts: suffix", "ok", "not installed; lookup and draft_model need nothing", line))
     for entry in CATALOGUE.values():
         table = read_table(entry.name)
         if table is not None:

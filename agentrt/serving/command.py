@@ -15,7 +15,7 @@ from agentrt.serving.errors import MissingPackage
 from agentrt.serving.lowering import lower
 from agentrt.serving.probe import cores
 from agentrt.serving.settings import ServerSettings
-from agentrt.serving.speculation import Ngram
+from agentrt.serving.speculation import Lookup
 
 _log = logging.getLogger(__name__)
 
@@ -62,7 +62,7 @@ def vllm_command(folder: Path, served_name: str, settings: ServerSettings) -> Se
         arguments += ["--tool-strict-level", "parameter"]
     # First come, first served, until somebody sends a priority.
     arguments += ["--scheduling-policy", "priority"]
-    speculative = lower(Ngram() if settings.speculation == "auto" else settings.speculation, settings.device)
+    speculative = lower(Lookup() if settings.speculation == "auto" else settings.speculation, settings.device)
     if speculative.note is not None:
         _log.warning("%s: %s", served_name, speculative.note)
     if speculative.config is not None:

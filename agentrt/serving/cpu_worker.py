@@ -1,4 +1,4 @@
-"""vLLM's CPU worker, with three mistakes of vLLM 0.32 put right, all about requests that sample (temperature > 0).
+"""vLLM's CPU worker, with four things of vLLM 0.32 put right. Three are about requests that sample (temperature > 0):
 
 - A seeded request whose prompt is read in pieces kills the engine: what it drew before its prompt was complete is taken
   back by moving the random generator's offset, and generators on a CPU have none. Here the generator's whole state is
@@ -6,6 +6,11 @@
 - With drafts, temperature, top-k and top-p of a request are spread over its drafted tokens by a kernel that writes
   whole numbers only, to a copy that is thrown away (vllm-project/vllm issue 55005): the logits are divided by whatever
   is in the memory. Here torch does it.
+- Top-k over no drafts kills the engine.
+
+And one about answers held to a JSON schema. They may have any white space between their parts, and small models write
+it until their tokens are used up. vLLM can forbid that only where one engine for grammars is named, without the other
+one that takes over what the first cannot hold an answer to. Here it is forbidden in both.
 
 Named by `--worker-cls`, so it needs no installed entry point; imported in the server's process only.
 """
@@ -57,6 +62,10 @@ class MendedWorker(CPUWorker):
     def init_device(self) -> None:
         """See vLLM; afterwards the runner is ours, unless it is the second one, which is built otherwise."""
         super().init_device()
+        # Read when the first constrained request comes, in this very process.
+        constraints = self.vllm_config.structured_outputs_config
+        if constraints.backend == "auto":
+            constraints.disable_any_whitespace = True
         rejection_sampler.expand_batch_to_tokens = expanded
         rejection_sampler.apply_sampling_constraints = constrained
         if type(self.model_runner) is CPUModelRunner:

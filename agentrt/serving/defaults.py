@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from agentrt.serving.catalogue import CatalogueEntry, Scheme
 from agentrt.serving.probe import cpu_features, memory_gib
 from agentrt.serving.settings import Device, ServerSettings
-from agentrt.serving.speculation import Ngram
+from agentrt.serving.speculation import Lookup, Ngram
 
 _BYTE_DOTS = {"avx512_vnni", "amx_int8"}
 _BF16_DOTS = {"avx512_bf16", "amx_bf16", "avx512f"}
@@ -40,7 +40,7 @@ def serving_defaults(entry: CatalogueEntry, device: Device) -> ServingDefaults:
     dtype = "bfloat16"
     if scheme == "bf16" and not features & _BF16_DOTS and _fits_float32(entry):
         dtype = "float32"
-    settings = ServerSettings(device=device, dtype=dtype, max_model_len=entry.served_context, speculation=Ngram())
+    settings = ServerSettings(device=device, dtype=dtype, max_model_len=entry.served_context, speculation=Lookup())
     return ServingDefaults(scheme, settings)
 
 

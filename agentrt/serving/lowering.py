@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from importlib.util import find_spec
 from typing import Any
 
 from agentrt.serving.errors import SpeculationRefused
 from agentrt.serving.settings import Device
-from agentrt.serving.speculation import RSD, DraftModel, Eagle3, Load, Lowered, Ngram, Off, Speculation, Suffix
+from agentrt.serving.speculation import (
+    RSD,
+    DraftModel,
+    Eagle3,
+    Load,
+    Lookup,
+    Lowered,
+    Ngram,
+    Off,
+    Speculation,
+    Suffix,
+)
 
 _PLUGIN = "agentrt.serving.rsd.vllm_plugin"
 # vLLM carries the last length on to any larger batch, so the end of the last range does not matter.
@@ -35,6 +48,8 @@ def lower(speculation: Speculation, device: Device = "cpu") -> Lowered:
                 "prompt_lookup_min": speculation.shortest,
             }
             return Lowered(config | _following(speculation.load, speculation.tokens))
+        case Lookup():
+            return _looked_up(speculation, device)
         case Suffix():
             return Lowered(
                 {
@@ -54,6 +69,22 @@ def lower(speculation: Speculation, device: Device = "cpu") -> Lowered:
             return Lowered(config | _following(speculation.load, speculation.tokens))
         case RSD():
             return _trees(speculation, device)
+
+
+def _looked_up(speculation: Lookup, device: Device) -> Lowered:
+    if device != "cpu":
+        ngram = lower(Ngram(tokens=min(speculation.tokens, Ngram.tokens), load=()), device)
+        return replace(ngram, note="lookup drafts on a CPU only; ngram drafts here")
+    # What vLLM looks for itself does not matter: `lookup_worker` proposes in its place.
+    config = {
+        "method": "ngram",
+        "num_speculative_tokens": speculation.tokens,
+        "prompt_lookup_max": 2,
+        "prompt_lookup_min": 2,
+    }
+    settings = {"longest": speculation.tokens, "remembered": speculation.remembered, "cost": speculation.cost}
+    arguments = ("--worker-cls", "agentrt.serving.lookup_worker.LookupWorker")
+    return Lowered(config, arguments, {"AGENTRT_LOOKUP": json.dumps(settings)})
 
 
 def _following(load: Load, tokens: int) -> dict[str, Any]:

@@ -29,7 +29,7 @@ def check_speculation(speculation: Speculation, target: Path) -> None:
                 raise SpeculationRefused(
                     "Suffix drafts need the package arctic-inference, which is not installed. Run: "
                     f"{sys.executable} -m pip install --no-deps arctic-inference (it compiles for some minutes), "
-                    "or use ngram, which needs nothing."
+                    "or use lookup, which needs nothing."
                 )
         case DraftModel():
             _check_pair(Path(speculation.model), target)
@@ -53,13 +53,13 @@ def _check_pair(draft: Path, target: Path) -> None:
     if sizes[0] != sizes[1]:
         raise SpeculationRefused(
             f"{draft} cannot draft for {target}: their vocabularies have {sizes[1]} and {sizes[0]} tokens. "
-            "Take a smaller model of the same family, or ngram, which needs no model."
+            "Take a smaller model of the same family, or lookup, which needs no model."
         )
     marks = _vocabulary(target), _vocabulary(draft)
     if None not in marks and marks[0] != marks[1]:
         raise SpeculationRefused(
             f"{draft} cannot draft for {target}: both have {sizes[0]} tokens, but not the same ones. "
-            "Take a smaller model of the same family, or ngram, which needs no model."
+            "Take a smaller model of the same family, or lookup, which needs no model."
         )
 
 

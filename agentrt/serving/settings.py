@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass, field
 from typing import Literal
 
-from agentrt.serving.speculation import Ngram, Speculation
+from agentrt.serving.speculation import Lookup, Speculation
 
 Device = Literal["cpu", "cuda"]
 
@@ -40,7 +40,7 @@ class ServerSettings:
     device: Device = "cpu"
     dtype: str = "auto"
     max_model_len: int | None = None
-    speculation: Speculation | Literal["auto"] = field(default_factory=Ngram)
+    speculation: Speculation | Literal["auto"] = field(default_factory=Lookup)
     enforce_eager: bool = True
     kv_cache_gib: int = 1
     gpu_memory_utilization: float | None = None

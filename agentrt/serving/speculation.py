@@ -64,6 +64,25 @@ class Ngram:
 
 
 @dataclass(frozen=True, config=_STRICT)
+class Lookup:
+    """Drafts from how answer, prompt or earlier answers went on after the same tokens, as long as they are worth it.
+
+    On a CPU only; elsewhere `Ngram` takes its place.
+
+    Attributes:
+        tokens: Longest draft, in tokens.
+        remembered: Tokens of earlier answers that are kept.
+        cost: What one more token costs in a pass, as a share of what a pass costs at least. The fuller the server and
+            the higher this is, the surer a token must be to be drafted.
+    """
+
+    tokens: PositiveInt = 8
+    remembered: NonNegativeInt = 65_536
+    cost: Annotated[float, Field(gt=0)] = 0.1
+    kind: Literal["lookup"] = "lookup"
+
+
+@dataclass(frozen=True, config=_STRICT)
 class Suffix:
     """Drafts from a tree of the suffixes of this prompt and of earlier answers (needs `arctic-inference`).
 
@@ -135,7 +154,7 @@ class RSD:
     kind: Literal["rsd"] = "rsd"
 
 
-Speculation: TypeAlias = Off | Ngram | Suffix | DraftModel | Eagle3 | RSD
+Speculation: TypeAlias = Off | Ngram | Lookup | Suffix | DraftModel | Eagle3 | RSD
 
 SPECULATION: TypeAdapter[Speculation] = TypeAdapter(Annotated[Speculation, Discriminator("kind")])
 """Reads a method from plain data, told apart by `kind`."""
@@ -158,7 +177,10 @@ class Lowered:
     note: str | None = None
 
 
-FORMS = "off, auto, ngram[:TOKENS], suffix[:DEPTH], draft_model:MODEL[:TOKENS], eagle3:FOLDER[:TOKENS], rsd:TREE@DRAFT"
+FORMS = (
+    "off, auto, lookup[:TOKENS], ngram[:TOKENS], suffix[:DEPTH], draft_model:MODEL[:TOKENS], eagle3:FOLDER[:TOKENS], "
+    "rsd:TREE@DRAFT"
+)
 
 
 def parse_speculation(text: str) -> Speculation:

@@ -40,11 +40,11 @@ def processor_seconds(model: ChatVLLM) -> float:
     return sum(one.user + one.system for one in times)
 
 
-async def one_round(model: ChatVLLM) -> Round:
-    """One round, after a request that wakes the server."""
+async def one_round(model: ChatVLLM, number: int) -> Round:
+    """One round of questions of its own, after a request that wakes the server."""
     await one_by_one(model, PLAN, range(1), Measured())
     measured, before = Measured(), processor_seconds(model)
-    await at_once(model, PLAN, STREAMS, 2 * STREAMS, measured)
+    await at_once(model, PLAN, range(2 * STREAMS * number, 2 * STREAMS * (number + 1)), STREAMS, measured)
     return Round(measured.seconds[0], (processor_seconds(model) - before) / measured.tokens)
 
 
@@ -54,11 +54,11 @@ async def measure(name: str, rounds: int) -> list[tuple[Round, Round]]:
     async with served(name, Off()) as off, served(name, Ngram()) as drafted:
         for number in range(rounds + rounds % 2):
             if number % 2:
-                plain = await one_round(off)
-                pairs.append((plain, await one_round(drafted)))
+                plain = await one_round(off, number)
+                pairs.append((plain, await one_round(drafted, number)))
             else:
-                with_drafts = await one_round(drafted)
-                pairs.append((await one_round(off), with_drafts))
+                with_drafts = await one_round(drafted, number)
+                pairs.append((await one_round(off, number), with_drafts))
             print(number, pairs[-1], file=sys.stderr, flush=True)
     return pairs
 

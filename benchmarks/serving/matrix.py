@@ -18,7 +18,8 @@ from langchain_core.tools import tool
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from agentrt.serving import ChatVLLM
-from agentrt.serving.tuning.workload import JOIN, PLAN, PLAN_QUESTIONS
+from agentrt.serving.tuning.questions import PLANS
+from agentrt.serving.tuning.workload import JOIN, PLAN
 from benchmarks.report import Report
 
 PLANNED = re.compile(r"(\d\. \w+\(.*\)\n)+\d\. join\(\)")
@@ -96,13 +97,13 @@ def _called(message: Any) -> bool:
 
 
 async def _tools(model: ChatVLLM, number: int, seed: int, into: Cell) -> bool:
-    asked = f"Call the tool for: {PLAN_QUESTIONS[number % len(PLAN_QUESTIONS)]}"
+    asked = f"Call the tool for: {PLANS[number % len(PLANS)]}"
     bound = model.bind_tools([weather], tool_choice="required")
     return _called(await bound.ainvoke(asked, seed=seed, max_tokens=200))
 
 
 async def _streaming(model: ChatVLLM, number: int, seed: int, into: Cell) -> bool:
-    asked = f"Call the tool for: {PLAN_QUESTIONS[number % len(PLAN_QUESTIONS)]}"
+    asked = f"Call the tool for: {PLANS[number % len(PLANS)]}"
     bound = model.bind_tools([weather], tool_choice="required")
     said = await _streamed(bound, asked, into, seed=seed, max_tokens=200)
     return _called(said) and said.usage_metadata is not None and "finish_reason" in said.response_metadata

@@ -23,6 +23,7 @@ from agentrt.serving import (
     CATALOGUE,
     RSD,
     DraftModel,
+    Lookup,
     Ngram,
     Off,
     ServerSettings,
@@ -124,6 +125,14 @@ def test_speculation_becomes_vllms_words() -> None:
     assert (lower(Suffix(depth=9)).config or {})["suffix_decoding_max_tree_depth"] == 9
 
 
+def test_looked_up_drafts_have_a_worker_on_a_cpu_and_are_ngrams_elsewhere() -> None:
+    here, there = lower(Lookup(6, remembered=100), "cpu"), lower(Lookup(6), "cuda")
+    assert here.arguments == ("--worker-cls", "agentrt.serving.lookup_worker.LookupWorker")
+    assert json.loads(here.env["AGENTRT_LOOKUP"]) == {"longest": 6, "remembered": 100, "cost": Lookup().cost}
+    assert (here.config or {})["num_speculative_tokens"] == 6 and here.note is None
+    assert not there.arguments and (there.config or {})["method"] == "ngram" and "CPU" in (there.note or "")
+
+
 def test_trees_are_said_by_the_plugin_that_brings_them() -> None:
     lowered = lower(RSD("/draft", "rsd-s:2x3"), "cpu")
     assert (lowered.config or {})["num_speculative_tokens"] >= 3
@@ -145,6 +154,8 @@ def test_drafts_follow_the_load_in_ranges_without_gaps() -> None:
     ("text", "expected"),
     [
         ("off", Off()),
+        ("lookup", Lookup()),
+        ("lookup:4", Lookup(4)),
         ("ngram", Ngram()),
         ("ngram:6", Ngram(6)),
         ("suffix:12", Suffix(12)),
@@ -160,7 +171,7 @@ def test_ways_to_draft_are_read_from_text(text: str, expected: Speculation) -> N
 
 @pytest.mark.parametrize("text", ["", "magic", "ngram:", "ngram:many", "ngram:0", "draft_model", "rsd:x", "off:1"])
 def test_what_is_no_way_to_draft_is_refused_with_the_list(text: str) -> None:
-    with pytest.raises(SpeculationRefused, match=r"Ways to draft: off, auto, ngram\[:TOKENS\]"):
+    with pytest.raises(SpeculationRefused, match=r"Ways to draft: off, auto, lookup\[:TOKENS\], ngram\[:TOKENS\]"):
         parse_speculation(text)
 
 

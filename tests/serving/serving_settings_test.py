@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from fake_openai import METRICS
 
-from agentrt.serving import RSD, DraftModel, Eagle3, Ngram, Off, ServerSettings, Suffix, flags, pairing
+from agentrt.serving import RSD, DraftModel, Eagle3, Lookup, Ngram, Off, ServerSettings, Suffix, flags, pairing
 from agentrt.serving.configured import read_config
 from agentrt.serving.errors import SettingsRefused, SpeculationRefused
 from agentrt.serving.metrics import Stats, stats_of
@@ -122,11 +122,11 @@ def test_auto_is_the_fastest_that_does_not_cost_under_load(agentrt_home: Path) -
     assert choose(trials) == Ngram(4)
     assert choose((trial("ngram:4", 0.9, 1.0),)) == Off()
     assert choose((trial("ngram:4", 3.0, 1.0, "chat"),)) == Off()
-    assert best_measured("m") == Ngram()
+    assert best_measured("m") == Lookup()
     write_table(Table("m", machine(), trials))
     assert best_measured("m") == Ngram(4)
     write_table(Table("m", "another machine", trials))
-    assert read_table("m") is None and best_measured("m") == Ngram()
+    assert read_table("m") is None and best_measured("m") == Lookup()
 
 
 def test_a_servers_page_becomes_rates() -> None:

@@ -19,6 +19,7 @@ from agentrt.serving import (
     CATALOGUE,
     ChatVLLM,
     DraftModel,
+    Lookup,
     Ngram,
     Off,
     ServerSettings,
@@ -35,7 +36,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.vllm, pytest.mark.timeout(1200)]
 _DRAFT = str(checkpoint_path(CATALOGUE["smollm2-135m"], "bf16"))
 _PROMPTS = ("Name three rivers.", "Repeat: one two three one two three one two", "Write a loop in Python.", "Hello!")
 _SCHEMA = {"title": "city", "type": "object", "properties": {"name": {"type": "string", "maxLength": 20}}}
-_METHODS: tuple[Speculation, ...] = (Ngram(4, load=()), Ngram(4), DraftModel(_DRAFT, 3), Suffix())
+_METHODS: tuple[Speculation, ...] = (Lookup(), Ngram(4, load=()), Ngram(4), DraftModel(_DRAFT, 3), Suffix())
 
 
 def served(method: Speculation) -> AsyncIterator[ChatVLLM]:
@@ -60,7 +61,7 @@ def add(a: int, b: int) -> int:
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("method", _METHODS, ids=["ngram", "ngram-by-load", "draft_model", "suffix"])
+@pytest.mark.parametrize("method", _METHODS, ids=["lookup", "ngram", "ngram-by-load", "draft_model", "suffix"])
 async def test_text_is_the_same_and_constraints_hold(off: ChatVLLM, method: Speculation) -> None:
     if isinstance(method, Suffix) and importlib.util.find_spec("arctic_inference") is None:
         pytest.skip("arctic-inference is not installed")

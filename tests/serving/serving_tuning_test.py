@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from agentrt.serving.tuning import tune
+from agentrt.serving.tuning.questions import CHATS, DECISIONS, PLANS
 from agentrt.serving.tuning.timing import Measured, sum_of
 from agentrt.serving.tuning.workload import PLAN
 
@@ -17,9 +18,11 @@ async def test_each_of_two_servers_goes_first_equally_often(
     monkeypatch: pytest.MonkeyPatch, asked: int, made: int
 ) -> None:
     order: list[Any] = []
+    asked_of: dict[Any, list[int]] = {}
 
-    async def timed(model: Any, _workload: object, _streams: int, _total: int, into: Measured) -> None:
+    async def timed(model: Any, _workload: object, numbers: range, _streams: int, into: Measured) -> None:
         order.append(model)
+        asked_of.setdefault(model, []).extend(numbers)
         into.seconds.append(2.0 if model == "off" else 1.0)
 
     async def warmed(*_: object) -> None:
@@ -31,8 +34,15 @@ async def test_each_of_two_servers_goes_first_equally_often(
     pairs = await tune.together(*two, PLAN, asked)
     assert len(pairs) == made
     assert order[::2].count("off") == order[::2].count("drafted") == made / 2
+    # No question twice, and the same ones for both.
+    assert asked_of["off"] == asked_of["drafted"] and len({*asked_of["off"]}) == made * 16
     # Whichever went first, the pair is told in the same order.
     assert all((plain.seconds, drafted.seconds) == ([2.0], [1.0]) for plain, drafted in pairs)
+
+
+def test_no_two_timed_questions_are_alike() -> None:
+    for questions in (PLANS, DECISIONS, CHATS):
+        assert len({*questions}) == len(questions) >= 48
 
 
 def test_rounds_add_up() -> None:

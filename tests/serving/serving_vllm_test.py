@@ -74,6 +74,17 @@ async def test_structured_output_is_an_instance(model: ChatVLLM) -> None:
 
 
 @pytest.mark.asyncio
+async def test_json_has_no_white_space_between_its_parts(model: ChatVLLM) -> None:
+    few = {"type": "array", "items": {"enum": ["a", "b"]}, "minItems": 1, "maxItems": 2}
+    schema = {"type": "object", "properties": {"one": few, "two": few}, "required": ["one", "two"]}
+    for unique in ({}, {"uniqueItems": True}):  # the second one vLLM hands to another engine for grammars
+        schema["properties"] = {"one": few | unique, "two": few | unique}
+        held = model.bind(structured_outputs={"json": schema}, temperature=1.0, seed=5)
+        said = (await held.ainvoke("Two lists, written with much space between their parts", max_tokens=60)).text
+        assert said == json.dumps(json.loads(said), separators=(",", ":"))
+
+
+@pytest.mark.asyncio
 async def test_structured_outputs_take_json_regex_choice_and_grammar(model: ChatVLLM) -> None:
     schema = {"type": "object", "properties": {"n": {"type": "integer", "maximum": 9}}, "required": ["n"]}
     as_json = await model.bind(structured_outputs={"json": schema}).ainvoke("A small number")

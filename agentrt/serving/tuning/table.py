@@ -10,7 +10,7 @@ from pathlib import Path
 from agentrt.serving.errors import SpeculationRefused
 from agentrt.serving.home import home
 from agentrt.serving.probe import cores, cpu_features, cuda_gpus, installed
-from agentrt.serving.speculation import Ngram, Speculation, parse_speculation
+from agentrt.serving.speculation import Lookup, Speculation, parse_speculation
 
 # A method that costs more than this under load is not taken for its speed without.
 _MOST_UNDER_LOAD = 1.05
@@ -78,9 +78,9 @@ def write_table(table: Table) -> Path:
 
 
 def best_measured(model: str) -> Speculation:
-    """What drafts best for a model here: the table's winner, or copies from the prompt where nothing was measured."""
+    """What drafts best for a model here: the table's winner, or what is looked up where nothing was measured."""
     table = read_table(model)
-    return choose(table.trials) if table else Ngram()
+    return choose(table.trials) if table else Lookup()
 
 
 def choose(trials: Sequence[Trial]) -> Speculation:
@@ -93,7 +93,7 @@ def choose(trials: Sequence[Trial]) -> Speculation:
         return parse_speculation(best.method)
     except SpeculationRefused:
         # Written by another version.
-        return Ngram()
+        return Lookup()
 
 
 def _path(model: str) -> Path:

@@ -91,10 +91,10 @@ async def one_by_one(model: ChatVLLM, workload: Workload, numbers: range, into: 
     into.stats = _sum(into.stats, await _stats(model) - before)
 
 
-async def at_once(model: ChatVLLM, workload: Workload, streams: int, total: int, into: Measured) -> None:
-    """`total` requests, `streams` of them at a time; adds one round to `into`."""
+async def at_once(model: ChatVLLM, workload: Workload, numbers: range, streams: int, into: Measured) -> None:
+    """Requests, `streams` of them at a time; adds one round to `into`."""
     before = await _stats(model)
-    waiting = list(range(total))
+    waiting = list(numbers)
 
     async def work() -> None:
         while waiting:

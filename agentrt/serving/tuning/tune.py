@@ -82,7 +82,8 @@ async def alone(off: ChatVLLM, drafted: ChatVLLM, workload: Workload, rounds: in
         await one_by_one(model, workload, range(1), Measured())
     plain, with_drafts = Measured(), Measured()
     for number in range(rounds):
-        numbers = range(2 * number, 2 * number + 2)
+        # Question 0 has been asked.
+        numbers = range(2 * number + 1, 2 * number + 3)
         await one_by_one(off, workload, numbers, plain)
         await one_by_one(drafted, workload, numbers, with_drafts)
     return plain, with_drafts
@@ -100,9 +101,10 @@ async def together(
     for number in range(rounds + rounds % 2):
         plain, with_drafts = Measured(), Measured()
         order = [(off, plain), (drafted, with_drafts)]
+        numbers = range(2 * STREAMS * (number + 1), 2 * STREAMS * (number + 2))
         for model, into in order if number % 2 == 0 else reversed(order):
             # The first request after a rest is slow, whichever server it goes to.
             await one_by_one(model, workload, range(1), Measured())
-            await at_once(model, workload, STREAMS, 2 * STREAMS, into)
+            await at_once(model, workload, numbers, STREAMS, into)
         pairs.append((plain, with_drafts))
     return pairs
