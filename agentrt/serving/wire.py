@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, convert_to_openai_messages
@@ -128,7 +128,7 @@ def chunk_of(event: ChatCompletionChunk) -> ChatGenerationChunk | None:
         return ChatGenerationChunk(message=last)
     choice = event.choices[0]
     text = choice.delta.content or ""
-    calls = [_call_chunk(call) for call in choice.delta.tool_calls or ()]
+    calls = _call_chunks(choice.delta.tool_calls or ())
     if not text and not calls and choice.finish_reason is None:
         return None
     about: dict[str, Any] = {}
@@ -140,8 +140,19 @@ def chunk_of(event: ChatCompletionChunk) -> ChatGenerationChunk | None:
     return ChatGenerationChunk(message=message, generation_info=about or None)
 
 
-def _call_chunk(call: Any) -> ToolCallChunk:
-    said = call.function
-    return tool_call_chunk(
-        name=said.name if said else None, args=said.arguments if said else None, id=call.id, index=call.index
-    )
+def _call_chunks(pieces: Iterable[Any]) -> list[ToolCallChunk]:
+    """The calls that an event adds to, one piece each.
+
+    Where several tokens come in one pass, vLLM sends name and arguments of a call as two pieces of one event. Added up
+    by langchain, what follows would go to the first of them and the arguments fall apart.
+    """
+    calls: dict[int, ToolCallChunk] = {}
+    for piece in pieces:
+        said = piece.function
+        call = calls.setdefault(piece.index, tool_call_chunk(index=piece.index))
+        call["id"] = call["id"] or piece.id
+        if said and said.name is not None:
+            call["name"] = (call["name"] or "") + said.name
+        if said and said.arguments is not None:
+            call["args"] = (call["args"] or "") + said.arguments
+    return list(calls.values())

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import operator
 import socket
 import time
 import urllib.request
+from functools import reduce
 
 import anyio
 import pytest
+from openai.types.chat import ChatCompletionChunk
 from pydantic import BaseModel, SecretStr
 
 from agentrt.serving import ChatVLLM, open_model
@@ -20,6 +23,7 @@ from agentrt.serving.errors import (
     RequestRefused,
     RequestTimeout,
 )
+from agentrt.serving.wire import chunk_of
 
 
 def model(url: str, **fields: object) -> ChatVLLM:
@@ -236,6 +240,21 @@ async def test_streamed_pieces_of_parallel_tool_calls_add_up(fake_url: str) -> N
         ("add", {"a": 1, "b": 2}, "c0"),
         ("add", {"a": 3, "b": 4}, "c1"),
     ]
+
+
+def test_pieces_of_one_call_in_one_event_are_one_piece() -> None:
+    """As vLLM sends them where a pass writes the call's name and the beginning of its arguments."""
+
+    def event(*pieces: dict[str, object]) -> ChatCompletionChunk:
+        choice = {"index": 0, "delta": {"tool_calls": [{"index": 0, **piece} for piece in pieces]}}
+        about = {"id": "1", "object": "chat.completion.chunk", "created": 1, "model": "fake"}
+        return ChatCompletionChunk.model_validate({**about, "choices": [choice]})
+
+    begun = {"id": "c0", "type": "function", "function": {"name": "add"}}
+    first = event(begun, {"function": {"arguments": '{"a": 1'}}, {"function": {"arguments": ', "b'}})
+    chunks = [chunk_of(first), chunk_of(event({"function": {"arguments": '": 2}'}}))]
+    whole = reduce(operator.add, [chunk.message for chunk in chunks if chunk is not None])
+    assert [(call["name"], call["args"], call["id"]) for call in whole.tool_calls] == [("add", {"a": 1, "b": 2}, "c0")]
 
 
 @pytest.mark.parametrize(
