@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import anyio
 import psutil
 
-from agentrt.serving import ChatVLLM, Ngram, Off
+from agentrt.serving import ChatVLLM, Lookup, Off
 from agentrt.serving.tuning.timing import Measured, at_once, one_by_one
 from agentrt.serving.tuning.tune import STREAMS, served
 from agentrt.serving.tuning.workload import PLAN
@@ -51,7 +51,7 @@ async def one_round(model: ChatVLLM, number: int) -> Round:
 async def measure(name: str, rounds: int) -> list[tuple[Round, Round]]:
     """Rounds of both, each going first equally often: without drafts, and with them."""
     pairs: list[tuple[Round, Round]] = []
-    async with served(name, Off()) as off, served(name, Ngram()) as drafted:
+    async with served(name, Off()) as off, served(name, Lookup()) as drafted:
         for number in range(rounds + rounds % 2):
             if number % 2:
                 plain = await one_round(off, number)
@@ -67,9 +67,9 @@ def record(report: Report, pairs: Sequence[tuple[Round, Round]]) -> None:
     """Medians of the ratios, and every round."""
     seconds = [drafted.seconds / plain.seconds for plain, drafted in pairs]
     processor = [drafted.processor / plain.processor for plain, drafted in pairs]
-    report.add("ngram, 8 plans: time over off", statistics.median(seconds), unit="x", target=_MOST)
-    report.add("ngram, 8 plans: processor time a token over off", statistics.median(processor), unit="x", target=_MOST)
-    columns = ["off s", "ngram s", "off ms of processor a token", "ngram ms of processor a token"]
+    report.add("lookup, 8 plans: time over off", statistics.median(seconds), unit="x", target=_MOST)
+    report.add("lookup, 8 plans: processor time a token over off", statistics.median(processor), unit="x", target=_MOST)
+    columns = ["off s", "lookup s", "off ms of processor a token", "lookup ms of processor a token"]
     rows = [[a.seconds, b.seconds, 1000 * a.processor, 1000 * b.processor] for a, b in pairs]
     report.table("rounds", columns, rows)
 
