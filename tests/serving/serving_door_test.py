@@ -118,6 +118,22 @@ def test_the_command_binds_to_loopback_and_keeps_quiet() -> None:
     assert "VLLM_CPU_KVCACHE_SPACE" not in vllm_command(Path("/m"), "m", ServerSettings(device="cuda")).env
 
 
+@pytest.mark.usefixtures("any_vllm")
+@pytest.mark.parametrize(
+    ("settings", "tokens"),
+    [
+        (ServerSettings(), ["256"]),
+        (ServerSettings(max_num_seqs=300), ["300"]),  # vLLM takes no fewer tokens than requests
+        (ServerSettings(extra=("--max-num-batched-tokens", "64")), ["64"]),
+        (ServerSettings(device="cuda", speculation=Off()), []),
+        (ServerSettings(speculation=RSD("/draft", "rsd-s:2x3")), []),
+    ],
+)
+def test_prompts_are_read_in_small_pieces_on_a_cpu(settings: ServerSettings, tokens: list[str]) -> None:
+    said = vllm_command(Path("/m"), "m", settings).arguments
+    assert [said[at + 1] for at, word in enumerate(said) if word == "--max-num-batched-tokens"] == tokens
+
+
 def test_speculation_becomes_vllms_words() -> None:
     assert lower(Off()).config is None
     drafted = lower(DraftModel("/draft", 2, load=())).config
