@@ -62,18 +62,18 @@ async def compare(report: Report, model: BaseChatModel, name: str, *, most: int,
     Each question is asked in all forms before the next, so that a run that `seconds` cuts short compares the same
     questions, and the server has the prompt already.
     """
-    asked, defects = _questions(most, name)
+    asked, defects = questions_for(name, most)
     until = time.monotonic() + seconds
     results: dict[str, list[Written]] = {way.label: [] for way in WAYS}
     for at in range(0, len(asked), ABREAST):
         if at and time.monotonic() > until:
             break
         for way in WAYS:
-            results[way.label] += await _all(model, asked[at : at + ABREAST], way)
+            results[way.label] += await plans_of(model, asked[at : at + ABREAST], way)
         done = {label: sum(item.parsed for item in found) for label, found in results.items()}
         print(f"{name}: {len(results['free'])} questions, plans that parse: {done}", file=sys.stderr, flush=True)
     columns = ["form", "parse", "cut off", "tool F1", "edge F1", "arguments", "whole plan", "tokens", "s (median)"]
-    rows = [[label, *_summary(found)] for label, found in results.items()]
+    rows = [[label, *summary(found)] for label, found in results.items()]
     report.table(f"NESTFUL, {name}, {len(results['free'])} questions", columns, rows)
     parsed = fmean(item.parsed for item in results["constrained"])
     report.add(f"{name}: constrained plans that parse", 100 * parsed, unit="%", target=100, better="higher")
@@ -84,8 +84,8 @@ async def compare(report: Report, model: BaseChatModel, name: str, *, most: int,
     )
 
 
-def _questions(most: int, name: str) -> tuple[list[Question], Counter[str]]:
-    """Every n-th sound question over all sets; and the defects of the others."""
+def questions_for(name: str, most: int) -> tuple[list[Question], Counter[str]]:
+    """Every n-th sound question over all sets that fits into a model's context; and the defects of the others."""
     found: list[Question] = []
     defects: Counter[str] = Counter()
     for source in SETS:
@@ -103,7 +103,8 @@ def _fits(question: Question) -> bool:
     return sum(len(describe(tool)) for tool in tools.values()) < _SHORT_PROMPT
 
 
-async def _all(model: BaseChatModel, asked: Sequence[Question], way: Way) -> list[Written]:
+async def plans_of(model: BaseChatModel, asked: Sequence[Question], way: Way) -> list[Written]:
+    """What a model makes of each question, `ABREAST` at a time."""
     found: dict[int, Written] = {}
     toolsets = {source: tools_of(source) for source in SETS}
     places = anyio.CapacityLimiter(ABREAST)
@@ -141,7 +142,8 @@ async def _all(model: BaseChatModel, asked: Sequence[Question], way: Way) -> lis
     return [found[at] for at in range(len(asked))]
 
 
-def _summary(written: Sequence[Written]) -> list[str | int | float | None]:
+def summary(written: Sequence[Written]) -> list[str | int | float | None]:
+    """The columns of a table from `parse` on."""
     scores = [item.score for item in written]
     return [
         f"{sum(item.parsed for item in written)}/{len(written)}",
