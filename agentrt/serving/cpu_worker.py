@@ -66,7 +66,8 @@ class MendedWorker(CPUWorker):
         """See vLLM; afterwards the runner is ours, unless it is the second one, which is built otherwise."""
         super().init_device()
         # Made when the first constrained request comes, in this very process.
-        for backend in (XgrammarBackend, GuidanceBackend):
+        backends: tuple[Any, ...] = (XgrammarBackend, GuidanceBackend)
+        for backend in backends:
             backend.__post_init__ = _tight(backend.__post_init__)
         rejection_sampler.expand_batch_to_tokens = expanded
         rejection_sampler.apply_sampling_constraints = constrained
