@@ -36,7 +36,11 @@ class LookupProposer(NgramProposer):
         token_ids_cpu: Any,
         slot_mappings: Any = None,
     ) -> list[list[int]]:
-        """See vLLM. Rows without a token are prompts that are still being read."""
+        """See vLLM. Rows without a token are prompts that are still being read.
+
+        Requests that sample with a seed are not drafted for: what is drafted depends on other requests, and each draft
+        moves the seed's random numbers on.
+        """
         del slot_mappings
         names: list[str] = self._batch.req_ids
         self._drafter.keep_only(self._batch.req_id_to_index)
@@ -45,7 +49,7 @@ class LookupProposer(NgramProposer):
         for row, said in enumerate(sampled_token_ids):
             length = int(num_tokens_no_spec[row])
             room = min(num_speculative_tokens, self.max_model_len - length - 1)
-            if not said or room <= 0:
+            if not said or room <= 0 or row in self._batch.generators:
                 drafts.append([])
                 continue
 

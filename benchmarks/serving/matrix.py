@@ -1,7 +1,7 @@
 """Whether answers that are held to a form have it, and how evenly they come, with each way to draft.
 
-Four forms, sampled with seeds at temperature 0.7, eight requests at once: a decision under a JSON schema, a plan under
-a grammar, a demanded tool call in one piece, and one streamed.
+Four forms, sampled at temperature 0.7 without seeds, eight requests at once: a decision under a JSON schema, a plan
+under a grammar, a demanded tool call in one piece, and one streamed.
 """
 
 from __future__ import annotations
@@ -77,16 +77,16 @@ async def _streamed(model: Any, prompt: Any, into: Cell, **options: Any) -> AIMe
     return whole
 
 
-async def _schema(model: ChatVLLM, number: int, seed: int, into: Cell) -> bool:
+async def _schema(model: ChatVLLM, number: int, into: Cell) -> bool:
     options = {**JOIN.options, "max_tokens": 240}
-    said = await _streamed(model, JOIN.prompts[number % len(JOIN.prompts)], into, seed=seed, **options)
+    said = await _streamed(model, JOIN.prompts[number % len(JOIN.prompts)], into, **options)
     Decision.model_validate_json(said.text)
     return True
 
 
-async def _grammar(model: ChatVLLM, number: int, seed: int, into: Cell) -> bool:
+async def _grammar(model: ChatVLLM, number: int, into: Cell) -> bool:
     options = {**PLAN.options, "max_tokens": 480}
-    said = await _streamed(model, PLAN.prompts[number % len(PLAN.prompts)], into, seed=seed, **options)
+    said = await _streamed(model, PLAN.prompts[number % len(PLAN.prompts)], into, **options)
     return PLANNED.fullmatch(said.text) is not None
 
 
@@ -96,16 +96,16 @@ def _called(message: Any) -> bool:
     return bool(message.tool_calls) and not message.invalid_tool_calls
 
 
-async def _tools(model: ChatVLLM, number: int, seed: int, into: Cell) -> bool:
+async def _tools(model: ChatVLLM, number: int, into: Cell) -> bool:
     asked = f"Call the tool for: {PLANS[number % len(PLANS)]}"
     bound = model.bind_tools([weather], tool_choice="required")
-    return _called(await bound.ainvoke(asked, seed=seed, max_tokens=200))
+    return _called(await bound.ainvoke(asked, max_tokens=200))
 
 
-async def _streaming(model: ChatVLLM, number: int, seed: int, into: Cell) -> bool:
+async def _streaming(model: ChatVLLM, number: int, into: Cell) -> bool:
     asked = f"Call the tool for: {PLANS[number % len(PLANS)]}"
     bound = model.bind_tools([weather], tool_choice="required")
-    said = await _streamed(bound, asked, into, seed=seed, max_tokens=200)
+    said = await _streamed(bound, asked, into, max_tokens=200)
     return _called(said) and said.usage_metadata is not None and "finish_reason" in said.response_metadata
 
 
@@ -130,7 +130,7 @@ async def measure(model: ChatVLLM, requests: int) -> dict[str, Cell]:
                 number = waiting.pop(0)
                 cell.sent += 1
                 try:
-                    held = await ask(warm, number, 1000 + number, cell)
+                    held = await ask(warm, number, cell)
                 except ValidationError:
                     held = False
                 cell.good += held

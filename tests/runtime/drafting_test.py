@@ -21,7 +21,7 @@ async def test_a_model_that_is_open_elsewhere_drafts_as_it_was_started(model: st
 
 @pytest.mark.asyncio
 async def test_what_is_no_way_to_draft_is_refused_before_anything_is_opened() -> None:
-    with pytest.raises(SpeculationRefused, match="Ways to draft: off, auto, ngram"):
+    with pytest.raises(SpeculationRefused, match="Ways to draft: off, auto, lookup"):
         async with Runtime("smollm2-135m", speculation="guesswork"):
             pass
 
