@@ -14,6 +14,9 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
+SETTINGS = "AGENTRT_LOOKUP"
+"""The variable in which a server's process finds `LookupDrafter`'s arguments, as JSON."""
+
 _KEYS = 4
 """The longest run of tokens that is found by a key; longer matches are found by looking on from there."""
 _LONGEST = 8

@@ -13,10 +13,7 @@ from typing import Any
 from vllm.v1.spec_decode.ngram_proposer import NgramProposer
 
 from agentrt.serving.cpu_worker import MendedWorker
-from agentrt.serving.lookup_drafter import LookupDrafter
-
-SETTINGS = "AGENTRT_LOOKUP"
-"""The variable that holds `LookupDrafter`'s arguments as JSON."""
+from agentrt.serving.lookup_drafter import SETTINGS, LookupDrafter
 
 
 class LookupProposer(NgramProposer):

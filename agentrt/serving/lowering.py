@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from agentrt.serving.errors import SpeculationRefused
+from agentrt.serving.lookup_drafter import SETTINGS
 from agentrt.serving.settings import Device
 from agentrt.serving.speculation import (
     RSD,
@@ -84,7 +85,7 @@ def _looked_up(speculation: Lookup, device: Device) -> Lowered:
     }
     settings = {"longest": speculation.tokens, "remembered": speculation.remembered, "cost": speculation.cost}
     arguments = ("--worker-cls", "agentrt.serving.lookup_worker.LookupWorker")
-    return Lowered(config, arguments, {"AGENTRT_LOOKUP": json.dumps(settings)})
+    return Lowered(config, arguments, {SETTINGS: json.dumps(settings)})
 
 
 def _following(load: Load, tokens: int) -> dict[str, Any]:
