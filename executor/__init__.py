@@ -46,8 +46,9 @@ from executor.refs import Ref, Text, as_text, parse, parse_tree, plain
 from executor.retry import Retry
 from executor.run import Executor, Observer
 from executor.schedule import Closing, Schedule, State
+from executor.schema import JsonSchema
 from executor.settings import ITEM, ElementPolicy, ForEach, TaskOptions
-from executor.signature import JsonSchema, Parameter, Signature
+from executor.signature import Parameter, Signature
 from executor.tool import Batch, Effect, Tool, ToolContext, Toolset
 
 __all__ = [

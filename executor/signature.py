@@ -14,8 +14,7 @@ from difflib import get_close_matches
 from typing import Any, cast
 
 from executor.refs import Ref, Text
-
-JsonSchema = Mapping[str, Any]
+from executor.schema import JsonSchema, well_formed
 
 _TYPES: dict[str, tuple[type, ...]] = {
     "string": (str, Text),
@@ -31,11 +30,14 @@ _MAX_DEPTH = 32
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One named argument of a tool, with the JSON Schema of its value."""
+    """One named argument of a tool, with the JSON Schema of its value; see `well_formed`."""
 
     name: str
     schema: JsonSchema = field(default_factory=dict[str, Any])
     required: bool = True
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "schema", well_formed(self.schema))
 
 
 class Signature:
@@ -55,13 +57,14 @@ class Signature:
         open: bool = False,
     ) -> None:
         self.parameters = tuple(parameters)
-        self.definitions: JsonSchema = definitions or {}
+        self.definitions: JsonSchema = well_formed({"$defs": definitions or {}}).get("$defs", {})
         self.open = open
         self._by_name = {parameter.name: parameter for parameter in self.parameters}
 
     @classmethod
     def from_json_schema(cls, schema: JsonSchema) -> Signature:
         """Reads an object schema as tools publish it: `properties`, `required`, `$defs`."""
+        schema = well_formed(schema)
         required = set(schema.get("required", ()))
         properties = cast(Mapping[str, JsonSchema], schema.get("properties", {}))
         return cls(

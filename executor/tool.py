@@ -12,7 +12,8 @@ from typing import Any, Literal, TypedDict
 from executor.errors import UnknownTool
 from executor.plan import FailurePolicy
 from executor.retry import Retry
-from executor.signature import JsonSchema, Signature
+from executor.schema import JsonSchema, well_formed
+from executor.signature import Signature
 
 Effect = Literal["pure", "idempotent", "once"]
 """`pure` only reads; `idempotent` may be repeated with the same key; `once` must never run twice unasked."""
@@ -162,6 +163,8 @@ class Tool:
             )
         if self.deadline is not None and not self.deadline > 0:
             raise ValueError(f"{self.name}: a deadline of {self.deadline} s leaves no time; leave it out for no limit")
+        if self.returns is not None:
+            object.__setattr__(self, "returns", well_formed(self.returns))
         function = self.function
         is_async = iscoroutinefunction(function) or iscoroutinefunction(type(function).__call__)
         object.__setattr__(self, "is_async", is_async)

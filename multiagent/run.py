@@ -127,6 +127,8 @@ class Run:
         duty = self.setup.protocol.duty(agent.name, self.transcript, self.setup.names)
         grammar = self.setup.format.grammars.get(duty) if duty is not None else None
         said = await self._speak(agent, messages, limit, grammar)
+        if duty is not None and self.setup.hold is not None and duty in self.setup.format.trims:
+            said = replace(said, text=self.setup.format.trims[duty](said.text))
         answer = self.setup.protocol.answer(said.text, agent.name, self.transcript, self.setup.format)
         return _as_turn(agent.name, said, answer, wave)
 

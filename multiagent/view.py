@@ -18,7 +18,7 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, System
 from multiagent.agent import Agent, Context, as_text
 from multiagent.formats import Format
 from multiagent.protocols.port import Protocol
-from multiagent.transcript import Transcript
+from multiagent.transcript import Transcript, Turn
 
 SILENT = "…"
 """Stands for an empty turn in prompts: many chat templates refuse an empty message."""
@@ -61,16 +61,19 @@ class View:
         """
         messages: list[BaseMessage] = [SystemMessage(self.systems[name])]
         heard = [f"Question: {transcript.question}"]
-        for at, turn in enumerate(transcript):
-            if turn.speaker == name:
-                before = replace(transcript, turns=transcript.turns[:at])
-                messages.append(_asked(heard, self.protocol.cue(name, before, self.names)))
-                messages += messages_from_dict(list(turn.steps))
-                messages.append(AIMessage(turn.text or SILENT))
-                heard = []
-            elif self.protocol.sees(name, turn, self.names):
-                # With the name, also where there is one partner: small models else take the message for the task.
-                heard.append(f"{turn.speaker}: {turn.text or SILENT}")
+        before = replace(transcript, turns=())
+        for wave in _waves(transcript):
+            # An own turn comes first: it was spoken without those of its wave.
+            for turn in sorted(wave, key=lambda turn: turn.speaker != name):
+                if turn.speaker == name:
+                    messages.append(_asked(heard, self.protocol.cue(name, before, self.names)))
+                    messages += messages_from_dict(list(turn.steps))
+                    messages.append(AIMessage(turn.text or SILENT))
+                    heard = []
+                elif self.protocol.sees(name, turn, self.names):
+                    # With the name, also where there is one partner: small models else take the message for the task.
+                    heard.append(f"{turn.speaker}: {turn.text or SILENT}")
+            before = replace(before, turns=(*before.turns, *wave))
         cue = LAST_ANSWER if last else self.protocol.cue(name, transcript, self.names)
         return [*messages, _asked(heard, cue)]
 
@@ -88,6 +91,18 @@ def prompt_size(messages: Sequence[BaseMessage], count: Callable[[str], int]) ->
 def estimate_tokens(text: str) -> int:
     """Tokens of a text, roughly: four bytes each, as usual with English. Errs on the high side for other scripts."""
     return -(-len(text.encode()) // 4)
+
+
+def _waves(transcript: Transcript) -> list[list[Turn]]:
+    """The turns by waves. Nobody speaks twice in one."""
+    waves: list[list[Turn]] = []
+    for turn in transcript:
+        newest = waves[-1] if waves else []
+        if newest and newest[0].wave == turn.wave and all(turn.speaker != other.speaker for other in newest):
+            newest.append(turn)
+        else:
+            waves.append([turn])
+    return waves
 
 
 def _asked(heard: Sequence[str], cue: str) -> HumanMessage:

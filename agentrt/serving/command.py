@@ -14,7 +14,7 @@ from pathlib import Path
 from agentrt.serving.errors import MissingPackage
 from agentrt.serving.lowering import lower
 from agentrt.serving.probe import cores
-from agentrt.serving.settings import ServerSettings
+from agentrt.serving.settings import OUR_TOOL_PARSER, ServerSettings
 from agentrt.serving.speculation import RSD, Lookup
 
 _PIECE = 256
@@ -63,6 +63,8 @@ def vllm_command(folder: Path, served_name: str, settings: ServerSettings) -> Se
         arguments += ["--max-num-seqs", str(settings.max_num_seqs)]
     if settings.tool_parser is not None:
         arguments += ["--enable-auto-tool-choice", "--tool-call-parser", settings.tool_parser]
+        if settings.tool_parser == OUR_TOOL_PARSER:
+            arguments += ["--tool-parser-plugin", str(Path(__file__).with_name("call_parser.py"))]
         # Without it only the name of a demanded call is held to what exists, not its arguments.
         arguments += ["--tool-strict-level", "parameter"]
     # First come, first served, until somebody sends a priority.

@@ -8,25 +8,22 @@
   is in the memory. Here torch does it.
 - Top-k over no drafts kills the engine.
 
-And one about answers held to a JSON schema. They may have any white space between their parts, and small models write
-it until their tokens are used up. vLLM can forbid that only where one engine for grammars is named, without the other
-one that takes over what the first cannot hold an answer to. Here it is forbidden in both.
+And one about answers held to a JSON schema: see `json_spacing`.
 
 Named by `--worker-cls`, so it needs no installed entry point; imported in the server's process only.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
 from vllm.v1.sample import rejection_sampler
-from vllm.v1.structured_output.backend_guidance import GuidanceBackend
-from vllm.v1.structured_output.backend_xgrammar import XgrammarBackend
 from vllm.v1.worker.cpu_model_runner import CPUModelRunner
 from vllm.v1.worker.cpu_worker import CPUWorker
+
+from agentrt.serving.json_spacing import space_json
 
 _constrained = rejection_sampler.apply_sampling_constraints
 
@@ -65,30 +62,14 @@ class MendedWorker(CPUWorker):
     def init_device(self) -> None:
         """See vLLM; afterwards the runner is ours, unless it is the second one, which is built otherwise."""
         super().init_device()
-        # Made when the first constrained request comes, in this very process.
-        backends: tuple[Any, ...] = (XgrammarBackend, GuidanceBackend)
-        for backend in backends:
-            backend.__post_init__ = _tight(backend.__post_init__)
+        # The engines for grammars are made when the first constrained request comes, in this very process.
+        space_json()
         rejection_sampler.expand_batch_to_tokens = expanded
         rejection_sampler.apply_sampling_constraints = constrained
         if type(self.model_runner) is CPUModelRunner:
             runner: Any = self.model_runner
             runner.partly_read = {}
             runner.__class__ = MendedRunner
-
-
-def _tight(made: Callable[[Any], None]) -> Callable[[Any], None]:
-    """What makes an engine for grammars, so that it allows no white space between parts unless the caller chose it.
-
-    The flag is set here and not in the configuration, which vLLM checks again when it copies it for a draft model.
-    """
-
-    def after(backend: Any) -> None:
-        made(backend)
-        if backend.vllm_config.structured_outputs_config.backend == "auto":
-            backend.disable_any_whitespace = True
-
-    return after
 
 
 def expanded(

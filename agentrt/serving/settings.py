@@ -10,6 +10,9 @@ from agentrt.serving.speculation import Lookup, Speculation
 
 Device = Literal["cpu", "cuda"]
 
+OUR_TOOL_PARSER = "hermes_or_json"
+"""vLLM's `hermes`, which also takes calls that are written as plain JSON: see `call_texts`."""
+
 
 def default_linger() -> float:
     """Seconds from `AGENTRT_SERVER_LINGER`; 0 when it is unset or no number."""
@@ -33,7 +36,8 @@ class ServerSettings:
         gpu_memory_utilization: Share of a GPU's memory to take, on a GPU only; None leaves it to vLLM.
         tensor_parallel: GPUs that share one model.
         max_num_seqs: Requests answered at once, the rest waits; None leaves it to vLLM.
-        tool_parser: How tool calls look in this model's text, as vLLM calls it; None for no automatic calls.
+        tool_parser: How tool calls look in this model's text, as vLLM calls it, or `OUR_TOOL_PARSER`; None for no
+            automatic calls.
         extra: Further arguments for vLLM, as they are; checked against the installed one.
     """
 
@@ -46,7 +50,7 @@ class ServerSettings:
     gpu_memory_utilization: float | None = None
     tensor_parallel: int = 1
     max_num_seqs: int | None = None
-    tool_parser: str | None = "hermes"
+    tool_parser: str | None = OUR_TOOL_PARSER
     extra: tuple[str, ...] = ()
 
 

@@ -1,13 +1,20 @@
-"""Answers that fit a schema."""
+"""Answers that fit a schema: the server holds the model to it, and the model is told what it is held to.
+
+A model that is only held writes the first field as if it were all of the answer, and small ones then never end it.
+"""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator, Mapping
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 from langchain_core.language_models import LanguageModelInput
+from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage, convert_to_messages
 from langchain_core.output_parsers import JsonOutputParser, PydanticOutputParser
 from langchain_core.output_parsers.openai_tools import JsonOutputKeyToolsParser, PydanticToolsParser
+from langchain_core.prompt_values import PromptValue
 from langchain_core.runnables import Runnable, RunnableLambda, RunnableMap, RunnablePassthrough
 from langchain_core.utils.function_calling import convert_to_json_schema, convert_to_openai_tool
 from langchain_core.utils.pydantic import is_basemodel_subclass
@@ -68,8 +75,51 @@ def _bound(
         if model_class is not None:
             return bound, PydanticToolsParser(tools=[model_class], first_tool_only=True)
         return bound, JsonOutputKeyToolsParser(key_name=name, first_tool_only=True)
-    wanted = json_schema_format(schema) if method == "json_schema" else {"type": "json_object"}
-    bound = model.bind(response_format=wanted, **about)
+    if method == "json_schema":
+        held = model.bind(response_format=json_schema_format(schema), **about)
+        bound = _telling(convert_to_json_schema(schema)) | held
+    else:
+        bound = model.bind(response_format={"type": "json_object"}, **about)
     if model_class is not None:
         return bound, PydanticOutputParser(pydantic_object=model_class)
     return bound, JsonOutputParser()
+
+
+def _telling(schema: Mapping[str, Any]) -> Runnable[LanguageModelInput, list[BaseMessage]]:
+    """Puts the schema into the system message, unless the prompt names all of its fields already."""
+    fields = {*_fields(schema)}
+    rule = f"Reply with one JSON object that fits this JSON Schema:\n{json.dumps(schema, ensure_ascii=False)}"
+
+    def tell(prompt: LanguageModelInput) -> list[BaseMessage]:
+        messages = _messages(prompt)
+        said = "\n".join(str(message.text) for message in messages)
+        if all(name in said for name in fields):
+            return messages
+        # In front, where it is the same for every question: a prefix cache serves it.
+        if messages and isinstance(messages[0], SystemMessage):
+            return [SystemMessage(f"{messages[0].text}\n\n{rule}"), *messages[1:]]
+        return [SystemMessage(rule), *messages]
+
+    async def atell(prompt: LanguageModelInput) -> list[BaseMessage]:
+        return tell(prompt)
+
+    return RunnableLambda(tell, atell)
+
+
+def _messages(prompt: LanguageModelInput) -> list[BaseMessage]:
+    if isinstance(prompt, str):
+        return [HumanMessage(prompt)]
+    return prompt.to_messages() if isinstance(prompt, PromptValue) else convert_to_messages(prompt)
+
+
+def _fields(schema: object) -> Iterator[str]:
+    """Names of all fields, at every depth."""
+    if isinstance(schema, Mapping):
+        rules = cast("Mapping[str, object]", schema)
+        if isinstance(fields := rules.get("properties"), Mapping):
+            yield from cast("Mapping[str, object]", fields)
+        for part in rules.values():
+            yield from _fields(part)
+    elif isinstance(schema, list):
+        for part in cast("list[object]", schema):
+            yield from _fields(part)

@@ -36,8 +36,16 @@ def payload(messages: Sequence[BaseMessage], settings: Mapping[str, Any], stop: 
         request["extra_body"] = extra
     if stop:
         request["stop"] = list(stop)
-    request["messages"] = [_outgoing(message) for message in convert_to_openai_messages(messages)]
+    spoken = [_spoken(message) for message in messages]
+    request["messages"] = [_outgoing(message) for message in convert_to_openai_messages(spoken)]
     return request
+
+
+def _spoken(message: BaseMessage) -> BaseMessage:
+    """An answer of before as text: its content may hold blocks for calls too, which servers refuse there."""
+    if isinstance(message, AIMessage) and isinstance(message.content, list):
+        return message.model_copy(update={"content": str(message.text)})
+    return message
 
 
 def _outgoing(message: dict[str, Any]) -> dict[str, Any]:

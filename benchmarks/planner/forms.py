@@ -16,8 +16,12 @@ from benchmarks.planner.nestful import SETS, Question, Score, around, questions_
 from benchmarks.report import Report
 from executor import Task
 from planner import LLMPlanner, PlannerError, PlanWarning
+from planner.example_store import ExampleStore
+from planner.examples import Example
 from planner.forms import PlanForm
 from planner.prompt import describe
+from planner.reader import read_plan
+from planner.training import plan_text
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -27,6 +31,7 @@ ABREAST = 4
 # Models with 2,048 tokens of context, and the characters of tool descriptions that fit in there.
 _SHORT = ("smollm2-135m",)
 _SHORT_PROMPT = 3_000
+_STORED = "gold"
 
 
 class Way(NamedTuple):
@@ -36,6 +41,7 @@ class Way(NamedTuple):
     form: PlanForm
     corrections: int = 0
     grounded: bool = False
+    examples: bool = False
 
 
 class Written(NamedTuple):
@@ -53,6 +59,7 @@ WAYS = (
     Way("repaired", "free", corrections=1),
     Way("constrained", "grammar"),
     Way("grounded", "grammar", grounded=True),
+    Way("constrained, with examples", "grammar", examples=True),
 )
 
 
@@ -63,16 +70,19 @@ async def compare(report: Report, model: BaseChatModel, name: str, *, most: int,
     questions, and the server has the prompt already.
     """
     asked, defects = questions_for(name, most)
+    store = examples_beside(asked)
     until = time.monotonic() + seconds
     results: dict[str, list[Written]] = {way.label: [] for way in WAYS}
     for at in range(0, len(asked), ABREAST):
         if at and time.monotonic() > until:
             break
         for way in WAYS:
-            results[way.label] += await plans_of(model, asked[at : at + ABREAST], way)
+            results[way.label] += await plans_of(model, asked[at : at + ABREAST], way, store)
         done = {label: sum(item.parsed for item in found) for label, found in results.items()}
         print(f"{name}: {len(results['free'])} questions, plans that parse: {done}", file=sys.stderr, flush=True)
     columns = ["form", "parse", "cut off", "tool F1", "edge F1", "arguments", "whole plan", "tokens", "s (median)"]
+    same = asked[: len(next(iter(results.values())))]
+    results = {"gold plan, held to its tools": [gold(question) for question in same], **results}
     rows = [[label, *summary(found)] for label, found in results.items()]
     report.table(f"NESTFUL, {name}, {len(results['free'])} questions", columns, rows)
     parsed = fmean(item.parsed for item in results["constrained"])
@@ -80,7 +90,8 @@ async def compare(report: Report, model: BaseChatModel, name: str, *, most: int,
     left_out = ", ".join(f"{count} x {kind}" for kind, count in sorted(defects.items())) or "none"
     report.note(
         f"NESTFUL, {name}: tools of the gold plan and {DISTRACTORS} others in the prompt; greedy; {ABREAST} questions "
-        f"at a time. Gold plans that cannot run as written, and are left out: {left_out}."
+        f"at a time. Examples: up to three right plans of other questions over tools that are shown. "
+        f"Gold plans that cannot run as written, and are left out: {left_out}."
     )
 
 
@@ -103,7 +114,28 @@ def _fits(question: Question) -> bool:
     return sum(len(describe(tool)) for tool in tools.values()) < _SHORT_PROMPT
 
 
-async def plans_of(model: BaseChatModel, asked: Sequence[Question], way: Way) -> list[Written]:
+def examples_beside(asked: Sequence[Question]) -> ExampleStore:
+    """The right plans of all questions that are not asked: what a store could hold at best."""
+    store = ExampleStore()
+    texts = {question.text for question in asked}
+    for source in SETS:
+        tools = tools_of(source)
+        for question in questions_of(source, tools):
+            if not question.defect and question.text not in texts:
+                store.add(Example(question.text, plan_text(question.gold, tools)), _STORED)
+    return store
+
+
+def gold(question: Question) -> Written:
+    """The right plan, read as a model's would be: what contradicts its tools' own specification is lost."""
+    tools = tools_of(question.source)
+    reading = read_plan(plan_text(question.gold, tools), tools)
+    return Written(not reading.problems, False, score(reading.tasks, question.gold), 0, 0.0)
+
+
+async def plans_of(
+    model: BaseChatModel, asked: Sequence[Question], way: Way, store: ExampleStore | None = None
+) -> list[Written]:
     """What a model makes of each question, `ABREAST` at a time."""
     found: dict[int, Written] = {}
     toolsets = {source: tools_of(source) for source in SETS}
@@ -119,6 +151,8 @@ async def plans_of(model: BaseChatModel, asked: Sequence[Question], way: Way) ->
                 form=way.form,
                 corrections=way.corrections,
                 grounded=way.grounded,
+                store=store if way.examples else None,
+                called=_STORED,
                 options={"temperature": 0.0},
                 observe=events.append,
             )

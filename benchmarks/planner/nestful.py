@@ -26,7 +26,9 @@ _KINDS = {
     "list": "array",
     "dict": "object",
 }
-_REFERENCE = re.compile(r"\$var(\d+)(?:\.([\w.]+))?\$")
+_PARAMETERS = ("path_parameters", "query_parameters", "parameters", "arguments")
+_REFERENCE = re.compile(r"\$var(\d+)(?:\.([^$]+))?\$")
+_STEP = re.compile(r"\[(\d+)\]|([^.\[\]]+)")
 
 
 @dataclass(frozen=True)
@@ -43,9 +45,9 @@ def tools_of(source: str) -> Toolset:
     """The tools of one of `SETS`, with the types, choices and result fields their specification gives."""
     found: dict[str, Tool] = {}
     for spec in json.loads((DATA / f"{source}_tools.json").read_text(encoding="utf-8")):
-        parameters: Mapping[str, Any] = (
-            spec.get("parameters") or spec.get("query_parameters") or spec.get("arguments") or {}
-        )
+        parameters: dict[str, Any] = {}
+        for key in _PARAMETERS:
+            parameters |= spec.get(key) or {}
         fields = {name: _schema(part) for name, part in (spec.get("output_parameters") or {}).items()}
         found[spec["name"]] = Tool(
             name=spec["name"],
@@ -120,7 +122,7 @@ def _schema(part: object) -> dict[str, Any]:
     schema = {key: part[key] for key in ("type", "enum", "items", "properties") if part.get(key)}
     if kind := _KINDS.get(str(schema.pop("type", "")).lower()):
         schema["type"] = kind
-    if choices := part.get("allowed_values"):
+    if choices := part.get("allowed_values") or part.get("possible_values"):
         schema["enum"] = choices
     if "properties" in schema:
         schema["properties"] = {name: _schema(inner) for name, inner in schema["properties"].items()}
@@ -130,11 +132,27 @@ def _schema(part: object) -> dict[str, Any]:
 
 
 def _value(value: object) -> object:
-    if isinstance(value, str) and (match := _REFERENCE.fullmatch(value)):
-        return Ref(match[1], tuple(match[2].split(".")) if match[2] else ())
+    if isinstance(value, str):
+        return _text(value)
     if isinstance(value, Mapping):
         return {key: _value(item) for key, item in value.items()}
     return [_value(item) for item in value] if isinstance(value, list) else value
+
+
+def _text(value: str) -> str | Ref | Text:
+    """`$var1.rates[0]$`, alone or inside a text, where one is."""
+    if match := _REFERENCE.fullmatch(value):
+        return _reference(match)
+    parts: list[str | Ref] = []
+    end = 0
+    for match in _REFERENCE.finditer(value):
+        parts += [value[end : match.start()], _reference(match)]
+        end = match.end()
+    return Text(tuple(part for part in (*parts, value[end:]) if part)) if parts else value
+
+
+def _reference(match: re.Match[str]) -> Ref:
+    return Ref(match[1], tuple(int(index) if index else name for index, name in _STEP.findall(match[2] or "")))
 
 
 def _defect(gold: Sequence[Task], tools: Toolset) -> str:

@@ -45,12 +45,17 @@ _WORDS = (
 _LONG = 1_000
 
 
+def unseen(words: int, seed: int) -> str:
+    """A prompt that no cache has, a token or so a word."""
+    chance = random.Random(seed)
+    drawn = " ".join(chance.choice(_WORDS) for _ in range(words))
+    return f"Read this: {drawn}\nWhich word came most often?"
+
+
 async def reading_rate(model: ChatVLLM, seed: int) -> float:
     """Tokens a second of a prompt that nobody has seen."""
-    chance = random.Random(seed)
-    words = " ".join(chance.choice(_WORDS) for _ in range(_LONG))
     began = time.perf_counter()
-    answer = await model.ainvoke(f"Read this: {words}\nWhich word came most often?", max_tokens=1)
+    answer = await model.ainvoke(unseen(_LONG, seed), max_tokens=1)
     assert answer.usage_metadata is not None
     return answer.usage_metadata["input_tokens"] / (time.perf_counter() - began)
 

@@ -387,6 +387,18 @@ async def test_a_wave_speaks_at_the_same_time_and_unheard():
     assert all(len(prompt) == 2 for prompt in model.prompts)
 
 
+async def test_what_was_said_in_ones_own_wave_is_heard_behind_ones_own_turn():
+    model = ScriptedModel.saying(["one", "two", "three", "four"])
+    talking = talk(until=MaxTurns(4), speakers=ChosenBy(lambda _: ["alice", "bob"]), last_answer=0)
+    await talking.run(QUESTION, model=model)
+    for first, later in ((model.prompts[0], model.prompts[2]), (model.prompts[1], model.prompts[3])):
+        # So a later prompt begins with the earlier one, which a prefix cache serves.
+        assert [message.content for message in later[:2]] == [message.content for message in first]
+        assert [message.type for message in later] == ["system", "human", "ai", "human"]
+    assert "bob: two" in model.prompts[2][3].content
+    assert "alice: one" in model.prompts[3][3].content
+
+
 @pytest.mark.parametrize(
     ("settings", "error", "says"),
     [
