@@ -16,7 +16,6 @@ from langchain_core.messages import (
     AIMessage,
     AIMessageChunk,
     BaseMessage,
-    convert_to_messages,
     message_to_dict,
     messages_from_dict,
 )
@@ -215,8 +214,9 @@ class RecordedChatModel(BaseChatModel):
         held = None if self.inner is None else self.inner.with_structured_output(schema, include_raw=True, **kwargs)
         kind = "schema " + json.dumps(schema, sort_keys=True, default=str)
 
-        async def ask(prompt: Any) -> Any:
-            reply = await self.recorder.invoke(held, convert_to_messages(prompt), {}, kind)
+        async def ask(prompt: Any, **options: Any) -> Any:
+            messages = self._convert_input(prompt).to_messages()
+            reply = await self.recorder.invoke(held, messages, options, kind)
             return reply if include_raw else reply["parsed"]
 
         return RunnableLambda(ask)

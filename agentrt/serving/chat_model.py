@@ -21,7 +21,7 @@ from agentrt.serving.connections import Connections
 from agentrt.serving.endpoints import Endpoints
 from agentrt.serving.errors import EndpointUnreachable, ModelNotServed, RequestRefused, ServerDied, ServingError
 from agentrt.serving.request_errors import ConnectionLost, Endpoint, connection_lost, translate
-from agentrt.serving.structured import structured_runnable
+from agentrt.serving.structured import structured_runnable, told
 from agentrt.serving.wire import chunk_of, payload, result_of
 
 # Another server may do better.
@@ -272,6 +272,8 @@ class ChatVLLM(BaseChatModel):
         }
         extra = {**self.extra_body, **kwargs.pop("extra_body", {})}
         kwargs.pop("ls_structured_output_format", None)
+        if kwargs.pop("told", False):
+            messages = told(messages, kwargs.get("response_format"))
         return payload(messages, {**settings, **kwargs, "extra_body": extra}, stop or self.stop)
 
     async def _anamed(self, client: Any, request: dict[str, Any]) -> dict[str, Any]:

@@ -11,10 +11,9 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 from langchain_core.language_models import LanguageModelInput
-from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage, convert_to_messages
+from langchain_core.messages import BaseMessage, SystemMessage
 from langchain_core.output_parsers import JsonOutputParser, PydanticOutputParser
 from langchain_core.output_parsers.openai_tools import JsonOutputKeyToolsParser, PydanticToolsParser
-from langchain_core.prompt_values import PromptValue
 from langchain_core.runnables import Runnable, RunnableLambda, RunnableMap, RunnablePassthrough
 from langchain_core.utils.function_calling import convert_to_json_schema, convert_to_openai_tool
 from langchain_core.utils.pydantic import is_basemodel_subclass
@@ -60,7 +59,9 @@ def structured_runnable(
     unparsed: Runnable[Any, Any] = RunnableLambda(nothing)
     parsed = RunnablePassthrough.assign(parsed=itemgetter("raw") | parser, parsing_error=unparsed)
     failed = RunnablePassthrough.assign(parsed=unparsed)
-    return RunnableMap(raw=bound) | parsed.with_fallbacks([failed], exception_key="parsing_error")
+    # Options of a call reach the first step alone, so the model is the first one.
+    as_raw: Runnable[Any, Any] = RunnableMap(raw=RunnablePassthrough())
+    return bound | as_raw | parsed.with_fallbacks([failed], exception_key="parsing_error")
 
 
 def _bound(
@@ -76,8 +77,7 @@ def _bound(
             return bound, PydanticToolsParser(tools=[model_class], first_tool_only=True)
         return bound, JsonOutputKeyToolsParser(key_name=name, first_tool_only=True)
     if method == "json_schema":
-        held = model.bind(response_format=json_schema_format(schema), **about)
-        bound = _telling(convert_to_json_schema(schema)) | held
+        bound = model.bind(response_format=json_schema_format(schema), told=True, **about)
     else:
         bound = model.bind(response_format={"type": "json_object"}, **about)
     if model_class is not None:
@@ -85,31 +85,18 @@ def _bound(
     return bound, JsonOutputParser()
 
 
-def _telling(schema: Mapping[str, Any]) -> Runnable[LanguageModelInput, list[BaseMessage]]:
-    """Puts the schema into the system message, unless the prompt names all of its fields already."""
-    fields = {*_fields(schema)}
+def told(messages: list[BaseMessage], response_format: object) -> list[BaseMessage]:
+    """The messages with the schema of `response_format` in the system message, unless they name all of its fields."""
+    wanted = cast("Mapping[str, Any]", response_format if isinstance(response_format, Mapping) else {})
+    schema = wanted.get("json_schema", {}).get("schema", {})
+    said = "\n".join(str(message.text) for message in messages)
+    if all(name in said for name in _fields(schema)):
+        return messages
     rule = f"Reply with one JSON object that fits this JSON Schema:\n{json.dumps(schema, ensure_ascii=False)}"
-
-    def tell(prompt: LanguageModelInput) -> list[BaseMessage]:
-        messages = _messages(prompt)
-        said = "\n".join(str(message.text) for message in messages)
-        if all(name in said for name in fields):
-            return messages
-        # In front, where it is the same for every question: a prefix cache serves it.
-        if messages and isinstance(messages[0], SystemMessage):
-            return [SystemMessage(f"{messages[0].text}\n\n{rule}"), *messages[1:]]
-        return [SystemMessage(rule), *messages]
-
-    async def atell(prompt: LanguageModelInput) -> list[BaseMessage]:
-        return tell(prompt)
-
-    return RunnableLambda(tell, atell)
-
-
-def _messages(prompt: LanguageModelInput) -> list[BaseMessage]:
-    if isinstance(prompt, str):
-        return [HumanMessage(prompt)]
-    return prompt.to_messages() if isinstance(prompt, PromptValue) else convert_to_messages(prompt)
+    # In front, where it is the same for every question: a prefix cache serves it.
+    if messages and isinstance(messages[0], SystemMessage):
+        return [SystemMessage(f"{messages[0].text}\n\n{rule}"), *messages[1:]]
+    return [SystemMessage(rule), *messages]
 
 
 def _fields(schema: object) -> Iterator[str]:

