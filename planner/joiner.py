@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _LONGEST_ANSWER = 2_000
 _LONGEST_REASON = 400
+# Of 34 decisions of the 1.5B fewer were wrong than with 400 characters, and each was shorter.
+_LONGEST_THOUGHT = 160
 # Of a reply that is searched for JSON: characters, and places to try.
 _LONGEST_REPLY = 20_000
 _MOST_OBJECTS = 20
@@ -219,7 +221,7 @@ def _schema(ids: Sequence[str], *, final: bool, reason_first: bool) -> dict[str,
     """The reply as JSON Schema. Every text is bounded: a small model may never end one by itself."""
     known = {"type": "array", "items": {"type": "string", "enum": [*ids]}, "maxItems": len(ids)}
     parts: dict[str, Any] = {
-        "thought": {"type": "string", "maxLength": _LONGEST_REASON},
+        "thought": {"type": "string", "maxLength": _LONGEST_THOUGHT},
         "answer": {"type": "string", "maxLength": _LONGEST_ANSWER},
         "tasks": known if ids else {"type": "array", "items": {"type": "string"}, "maxItems": 0},
         "action": {"type": "string", "enum": ["finish", "replan"]},
