@@ -14,14 +14,14 @@ JsonSchema = Mapping[str, Any]
 _DEPTH = 32
 
 
-def well_formed(schema: JsonSchema) -> JsonSchema:
-    """The same schema where all its keywords are valid, else a copy without those that are not."""
-    return cast(JsonSchema, _schema(schema, 0)) if isinstance(schema, Mapping) else {}
+def well_formed(schema: object) -> JsonSchema:
+    """The same schema where all its keywords are valid, else a copy without those that are not; of no schema, {}."""
+    return cast(JsonSchema, _schema(cast(object, schema), 0)) if isinstance(schema, Mapping) else {}
 
 
 def _schema(schema: object, depth: int) -> object:
     if not isinstance(schema, Mapping) or depth > _DEPTH:
-        return schema
+        return cast(object, schema)
     rules = cast(Mapping[str, object], schema)
     kept: dict[str, object] = {}
     for key, value in rules.items():
@@ -33,7 +33,7 @@ def _schema(schema: object, depth: int) -> object:
             kept[key] = _schema(value, depth + 1)
         elif key not in _KNOWN or _KNOWN[key](value):
             kept[key] = value
-    return schema if len(kept) == len(rules) and all(kept[key] is rules[key] for key in kept) else kept
+    return rules if len(kept) == len(rules) and all(kept[key] is rules[key] for key in kept) else kept
 
 
 def _each(parts: Mapping[str, object], depth: int) -> Mapping[str, object]:
@@ -51,7 +51,10 @@ def _is_schema(value: object) -> bool:
 
 
 def _is_list(value: object, of: Callable[[object], bool]) -> bool:
-    return isinstance(value, list | tuple) and bool(value) and all(map(of, cast(Sequence[object], value)))
+    if not isinstance(value, list | tuple):
+        return False
+    items = cast(Sequence[object], value)
+    return len(items) > 0 and all(map(of, items))
 
 
 def _is_text(value: object) -> bool:

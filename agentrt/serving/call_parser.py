@@ -15,13 +15,13 @@ from agentrt.serving.call_texts import CallTexts
 from agentrt.serving.settings import OUR_TOOL_PARSER
 
 
-@ToolParserManager.register_module(OUR_TOOL_PARSER)
 class HermesOrJsonParser(Hermes2ProToolParser):
     """Named by `--tool-call-parser`."""
 
     def __init__(self, tokenizer: Any, tools: Any = None) -> None:
         super().__init__(tokenizer, tools)
-        self._texts = CallTexts(tool.function.name for tool in self.tools if hasattr(tool, "function"))
+        offered: list[Any] = list(self.tools)
+        self._texts = CallTexts(str(tool.function.name) for tool in offered if hasattr(tool, "function"))
 
     def extract_tool_calls(self, model_output: str, request: Any) -> Any:
         """See vLLM."""
@@ -42,3 +42,8 @@ class HermesOrJsonParser(Hermes2ProToolParser):
         return super().extract_tool_calls_streaming(
             previous_text, tagged, delta_text, previous_token_ids, current_token_ids, delta_token_ids, request
         )
+
+
+# Not as a decorator, which would make it any parser to a type checker.
+_register: Any = ToolParserManager.register_module
+_register(OUR_TOOL_PARSER, module=HermesOrJsonParser)

@@ -8,6 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+pytest.importorskip("regex", reason="vLLM brings regex; pip install 'agentrt[cpu]'")
+
 from agentrt.serving.call_texts import CLOSE, OPEN, CallTexts
 
 _TEXTS = CallTexts(["weather", "a.b"])
