@@ -131,11 +131,8 @@ def test_a_last_answer_is_one_short_line():
 
 def test_a_fact_that_its_grammar_ended_loses_the_word_the_rest_was_written_into():
     compact = FORMATS["compact"]
-    ended = "+ The runner-up in the 1999 World Drivers' Championship appears on the frontcover.ofthegame\n= Irvine"
-    assert len(ended.split("\n")[0].split()) == 13
-    assert compact.trims["answer"](ended) == (
-        "+ The runner-up in the 1999 World Drivers' Championship appears on the\n= Irvine"
-    )
+    fact = "+ " + " ".join(f"word{n}" for n in range(19))
+    assert compact.trims["answer"](f"{fact} frontcover.ofthegame\n= Irvine") == f"{fact}\n= Irvine"
     short = "+ Two Dollar Radio is based in Columbus, Ohio.\n= Columbus, Ohio"
     assert compact.trims["answer"](short) == short
     assert "settle" not in compact.trims
