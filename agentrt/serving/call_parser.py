@@ -24,8 +24,9 @@ class HermesOrJsonParser(Hermes2ProToolParser):
         self._texts = CallTexts(str(tool.function.name) for tool in offered if hasattr(tool, "function"))
 
     def extract_tool_calls(self, model_output: str, request: Any) -> Any:
-        """See vLLM."""
-        return super().extract_tool_calls(self._texts.tagged(model_output), request)
+        """See vLLM. Where there is no whole call the text stays as it is, what was held back included."""
+        found = super().extract_tool_calls(self._texts.tagged(model_output), request)
+        return found if found.tools_called else super().extract_tool_calls(model_output, request)
 
     def extract_tool_calls_streaming(
         self,

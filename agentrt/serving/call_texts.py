@@ -41,11 +41,18 @@ class CallTexts:
         For a longer text the result begins with that for a shorter one: what may still become a call, or the end of
         its fence, is held back until it is clear.
         """
-        if self._begin is None or OPEN in text:
+        if self._begin is None:
             return text
+        # From a tag of the model's own on, all is as the reader knows it. Its first letter ends what was held back.
+        own = text.find(OPEN)
+        rest = text[own + 1 :] if own >= 0 else ""
+        return self._before_tags(text[: len(text) - len(rest)], self._begin) + rest
+
+    @staticmethod
+    def _before_tags(text: str, pattern: regex.Pattern[str]) -> str:
         parts: list[str] = []
         at, in_fence = 0, False
-        while found := self._begin.search(text, at, partial=True):
+        while found := pattern.search(text, at, partial=True):
             start = found.start()
             parts.append(text[at:start])
             in_fence ^= len(_FENCES.findall(text, at, start)) % 2 == 1

@@ -26,6 +26,7 @@ _CALL = '{"name": "weather", "arguments": {"city": "Os}lo", "days": [1, {"n": "\
         (f"{_CALL}\n{_CALL}", f"{OPEN}{_CALL}{CLOSE}\n{OPEN}{_CALL}{CLOSE}"),
         ('{\n  "name": "a.b",\n  "arguments": {}\n}', OPEN + '{\n  "name": "a.b",\n  "arguments": {}\n}' + CLOSE),
         (f"{OPEN}{_CALL}{CLOSE}", f"{OPEN}{_CALL}{CLOSE}"),
+        (f"{_CALL}\n{OPEN}\n{_CALL}\n{CLOSE}", f"{OPEN}{_CALL}{CLOSE}\n{OPEN}\n{_CALL}\n{CLOSE}"),
         ('{"name": "Ann", "arguments": {}}', '{"name": "Ann", "arguments": {}}'),
         ('{"name": "weather"}', '{"name": "weather"}'),
         ("```python\nprint({})\n```", "```python\nprint({})\n```"),
@@ -69,5 +70,9 @@ def test_a_longer_text_begins_as_a_shorter_one_did(text: str) -> None:
     whole = _TEXTS.tagged(text)
     for part in whole.split(OPEN)[1:]:
         if CLOSE in part:
-            called = json.loads(part.partition(CLOSE)[0], strict=False)
+            try:
+                called = json.loads(part.partition(CLOSE)[0], strict=False)
+            except ValueError:
+                assert OPEN in text  # the model's own tags hold what it wrote
+                continue
             assert called["name"] in {"weather", "a.b"}
