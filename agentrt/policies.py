@@ -19,6 +19,7 @@ from planner.policies import DfsdtPolicy, Fallback, GivenPlan, Policy, ReactPoli
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
 
+    from agentrt.serving import Capabilities
     from executor.journal import RunInfo
 
 Way = Literal["compiler", "react", "dfsdt"]
@@ -124,6 +125,17 @@ def way_of(info: RunInfo, way: Way | MakePolicy) -> Way | MakePolicy:
     if isinstance(way, str):
         raise UsageError(f"run {info.id} was answered by a policy of the caller's own; give it again as plan=…")
     return way
+
+
+def strictest_form(can: Capabilities) -> PlanForm:
+    """The strictest form of plan that an endpoint can hold its model to."""
+    match can.grammar:
+        case "vllm":
+            return "grammar"
+        case "llama.cpp":
+            return "gbnf"
+        case None:
+            return "json" if can.json_schema else "free"
 
 
 def joiner_for(setting: Setting) -> ThriftyJoiner:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterable, Mapping
-from contextlib import AsyncExitStack, aclosing
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -16,7 +16,7 @@ from anyio.abc import TaskGroup
 from agentrt.answer import Answer, Answered
 from agentrt.durable import RunMeans, retell
 from agentrt.errors import NotOpen, UsageError
-from agentrt.policies import MakePolicy, Setting, Way, given
+from agentrt.policies import MakePolicy, Setting, Way, given, strictest_form
 from agentrt.questions import answered, head_of
 from agentrt.remembering import Memory
 from agentrt.replaying import Replayed, recorded_answer, replay
@@ -34,7 +34,7 @@ from planner import PlannerEvent
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
 
-    from agentrt.serving import Capabilities, ProgressSink, ServerSettings, Speculation
+    from agentrt.serving import ProgressSink, ServerSettings, Speculation
     from agentrt.workflows import Workflow, WorkflowEnded, WorkflowResult
     from agentrt.workflows.steps.stage import Stage
     from planner import PlanForm
@@ -147,7 +147,7 @@ class Runtime:
             means: dict[str, Any] = {"settings": self._settings, "speculation": self._speculation}
             opening = open_model(self._spec, progress=self._progress, **means, **options)
             self._model = await stack.enter_async_context(opening)
-            self._form = _form_of(await capabilities_of(self._model))
+            self._form = strictest_form(await capabilities_of(self._model))
             self._group = await stack.enter_async_context(anyio.create_task_group())
             if self._warm and self.way == "compiler":
                 self._group.start_soon(warm_planner, self._setting(_ignore))
@@ -214,7 +214,7 @@ class Runtime:
             return await self.run_plan(what, **inputs)
         return await self._run_workflow(what, inputs, _ignore)
 
-    async def stream_run(self, workflow: Workflow | str | Path, /, **inputs: object) -> AsyncGenerator[Event]:
+    def stream_run(self, workflow: Workflow | str | Path, /, **inputs: object) -> AsyncGenerator[Event]:
         """Runs a workflow and yields every event on the way; the last one is `WorkflowEnded`. Else as `run`."""
         from agentrt.workflows import WorkflowEnded
 
@@ -222,11 +222,9 @@ class Runtime:
             result = await self._run_workflow(workflow, inputs, observe)
             return WorkflowEnded(time.monotonic(), result)
 
-        async with aclosing(self._streaming(work)) as events:
-            async for event in events:
-                yield event
+        return self._streaming(work)
 
-    async def stream_resume(self, run_id: str) -> AsyncGenerator[Event]:
+    def stream_resume(self, run_id: str) -> AsyncGenerator[Event]:
         """Goes on with a run of a workflow or a question and yields every event; the last says what it came to.
 
         Raises what `resume` raises.
@@ -241,9 +239,7 @@ class Runtime:
                 raise UsageError(f"run {run_id} is a plan's; `resume` goes on with it")
             return Answered(time.monotonic(), found)
 
-        async with aclosing(self._streaming(work)) as events:
-            async for event in events:
-                yield event
+        return self._streaming(work)
 
     async def run_plan(
         self,
@@ -328,7 +324,7 @@ class Runtime:
         """Calls of a run that wait for a person's answer and have none yet. Raises UnknownRun."""
         return pending(self.journal, self._info(run_id).id)
 
-    async def stream(self, question: str, *, plan: Plan | None = None, title: str = "") -> AsyncGenerator[Event]:
+    def stream(self, question: str, *, plan: Plan | None = None, title: str = "") -> AsyncGenerator[Event]:
         """Answers one question as `ask` does and yields every event on the way; the last one is `Answered`.
 
         Leaving the loop early and closing the generator cancels the question. Raises what `ask` raises.
@@ -338,9 +334,7 @@ class Runtime:
             answer = await self._answer(question, observe, plan=plan, title=title)
             return Answered(time.monotonic(), answer)
 
-        async with aclosing(self._streaming(work)) as events:
-            async for event in events:
-                yield event
+        return self._streaming(work)
 
     def _streaming(self, working: Callable[[Callable[[Event], None]], Awaitable[Event]]) -> AsyncGenerator[Event]:
         if self._group is None:
@@ -431,17 +425,6 @@ class Runtime:
 
     def _info(self, run_id: str) -> RunInfo:
         return find_run(self.journal, run_id)
-
-
-def _form_of(can: Capabilities) -> PlanForm:
-    """The strictest form of plan that an endpoint can hold its model to."""
-    match can.grammar:
-        case "vllm":
-            return "grammar"
-        case "llama.cpp":
-            return "gbnf"
-        case None:
-            return "json" if can.json_schema else "free"
 
 
 def _ignore(_: object) -> None:

@@ -8,21 +8,19 @@ import random
 import re
 import sys
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import fmean, median
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import anyio
 
-from agentrt import tool
+from agentrt import Runtime, tool
 from agentrt.tools import Passage, PassageIndex
 from benchmarks.planner.nestful import DATA
 from benchmarks.report import Report
-from executor import Executor, Tool, Toolset
-from planner import CompilerPolicy, Joiner, LLMPlanner, PlanForm, PlannerError
-from planner.events import Joined, PlanFinished, PlannerEvent, PlannerObserver
-from planner.policies import Conclusion, ReactPolicy, StepWriter
+from executor import Tool
+from planner import PlannerError
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -35,14 +33,10 @@ PUBLISHED = {"HotpotQA": (1.80, 3.37), "Movie": (3.74, 6.73)}
 
 
 class Case(NamedTuple):
-    """A question, its answer, and the tools."""
+    """A question and its answer."""
 
     question: str
     answer: str
-    tools: Toolset
-
-
-Answering = Callable[[Case, PlannerObserver], Awaitable[Conclusion]]
 
 
 class Run(NamedTuple):
@@ -70,29 +64,23 @@ class Run(NamedTuple):
 async def against_react(
     report: Report, model: BaseChatModel, name: str, *, sets: Sequence[str], most: int, seconds: float
 ) -> None:
-    """Adds a table for each set: accuracy, tokens and time of both, and their ratios with 95% intervals."""
-    form: PlanForm = "grammar"
+    """Adds a table for each set: accuracy, tokens and time of both, and their ratios with 95% intervals.
 
-    async def compiler(case: Case, observe: PlannerObserver) -> Conclusion:
-        planner = LLMPlanner(model, case.tools, form=form, max_tokens=400, observe=observe)
-        joiner = Joiner(model, case.tools, reason_first=True, observe=observe)
-        return await CompilerPolicy(planner, Executor(case.tools), joiner, max_replans=1).answer(case.question)
-
-    async def react(case: Case, _: PlannerObserver) -> Conclusion:
-        writer = StepWriter(model, case.tools, form=form, max_tokens=200)
-        return await ReactPolicy(writer, Executor(case.tools), max_steps=12).answer(case.question)
-
+    Both answer through a `Runtime` as its users have it, except that no call is answered from memory.
+    """
     for which in sets:
-        runs = await _alternate(_CASES[which](), compiler, react, most, seconds / len(sets))
-        _report(report, which, name, form, runs)
+        cases, tools = _CASES[which]()
+        fair: dict[str, Any] = {"max_plan_tokens": 400, "max_replans": 1, "cache": False}
+        async with (
+            Runtime(model, tools, **fair) as compiler,
+            Runtime(model, tools, plan="react", **fair) as react,
+        ):
+            runs = await _alternate(cases, compiler, react, most, seconds / len(sets))
+        _report(report, which, name, runs)
 
 
 async def _alternate(
-    cases: Sequence[Case],
-    compiler: Answering,
-    react: Answering,
-    most: int,
-    seconds: float,
+    cases: Sequence[Case], compiler: Runtime, react: Runtime, most: int, seconds: float
 ) -> list[tuple[Run, Run]]:
     until = time.monotonic() + seconds
     done: list[tuple[Run, Run]] = []
@@ -112,32 +100,24 @@ async def _alternate(
     return done
 
 
-async def _timed(policy: Answering, case: Case) -> Run:
+async def _timed(runtime: Runtime, case: Case) -> Run:
     began = time.monotonic()
-    took = {PlanFinished: 0.0, Joined: 0.0}
-
-    def observe(event: PlannerEvent) -> None:
-        if isinstance(event, PlanFinished | Joined):
-            took[type(event)] += event.seconds
-
     try:
-        conclusion = await policy(case, observe)
+        answer = await runtime.ask(case.question)
     except PlannerError:
         return Run(False, time.monotonic() - began, 0, 0)
-    spent = conclusion.usage
-    right = _normal(case.answer) in _normal(conclusion.text)
     return Run(
-        right,
-        time.monotonic() - began,
-        spent.input_tokens + spent.output_tokens,
-        len(conclusion.plan),
-        spent.output_tokens,
-        took[PlanFinished],
-        took[Joined],
+        right=_normal(case.answer) in _normal(answer.text),
+        seconds=answer.timings.wall,
+        tokens=answer.usage.input_tokens + answer.usage.output_tokens,
+        calls=len(answer.plan),
+        written=answer.usage.output_tokens,
+        planning=answer.timings.planning,
+        joining=answer.timings.joining,
     )
 
 
-def _report(report: Report, which: str, name: str, form: str, runs: Sequence[tuple[Run, Run]]) -> None:
+def _report(report: Report, which: str, name: str, runs: Sequence[tuple[Run, Run]]) -> None:
     ours, theirs = [first for first, _ in runs], [second for _, second in runs]
     columns = ["policy", "right", "model tokens", "written", "s (mean)", "s (median)", "calls"]
     rows = [[label, *_row(found)] for label, found in (("compiler", ours), ("ReAct", theirs))]
@@ -161,7 +141,8 @@ def _report(report: Report, which: str, name: str, form: str, runs: Sequence[tup
     report.add(f"{which}, {name}: accuracy above ReAct", 100 * gain, unit="points", target=0, better="higher")
     report.note(
         f"{which}: tool calls sleep for a log-normal time (median {LATENCY} s, the same call the same time for both); "
-        f"form {form}; one question at a time, who goes first alternates."
+        f"under a grammar; one question at a time, who goes first alternates. What a server reads ahead (instructions, "
+        f"results while the last call runs) is in no count of tokens."
     )
 
 
@@ -193,12 +174,11 @@ def slow(text: str) -> float:
     return LATENCY * math.exp(random.Random(text).gauss(0, SPREAD))
 
 
-def _hotpot() -> list[Case]:
+def _hotpot() -> tuple[list[Case], list[Tool]]:
     questions = json.loads((DATA / "hotpot_gold_plans.json").read_text(encoding="utf-8"))
     texts = {title: text for item in questions for title, text in {**item["distractors"], **item["passages"]}.items()}
     index = PassageIndex(Passage(title=title, text=text, source="HotpotQA") for title, text in texts.items())
-    tools = Toolset([_search(index)])
-    return [Case(item["question"], item["answer"], tools) for item in questions]
+    return [Case(item["question"], item["answer"]) for item in questions], [_search(index)]
 
 
 def _search(index: PassageIndex) -> Tool:
@@ -216,15 +196,15 @@ def _search(index: PassageIndex) -> Tool:
     return search
 
 
-def _movies() -> list[Case]:
+def _movies() -> tuple[list[Case], list[Tool]]:
     about = _film_facts()
     cases: list[Case] = []
     for item in json.loads((DATA / "movie_recommendations_formatted.json").read_text(encoding="utf-8")):
         asked, _, options = item["question"].partition("\nOptions:\n")
         titles = [*asked.removeprefix("Find a movie similar to ").split(", "), *options.strip().split("\n")]
         if all(_normal(title) in about for title in titles):
-            cases.append(Case(item["question"].strip(), item["answer"], Toolset([_film(about)])))
-    return cases
+            cases.append(Case(item["question"].strip(), item["answer"]))
+    return cases, [_film(about)]
 
 
 def _film(about: dict[str, str]) -> Tool:
@@ -262,4 +242,4 @@ def _normal(text: str) -> str:
     return re.sub(r"\b(a|an|the)\b", " ", text).replace("  ", " ").strip()
 
 
-_CASES: dict[str, Callable[[], list[Case]]] = {"HotpotQA": _hotpot, "Movie": _movies}
+_CASES: dict[str, Callable[[], tuple[list[Case], list[Tool]]]] = {"HotpotQA": _hotpot, "Movie": _movies}
