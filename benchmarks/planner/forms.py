@@ -164,8 +164,9 @@ async def plans_of(
                 async with aclosing(stream):
                     async for task in stream:
                         tasks.append(task)  # noqa: PERF401  # those before a failure count
-            except PlannerError:
+            except PlannerError as error:
                 parsed = False
+                print(f"{way.label}, {question.text[:60]}: {error}", file=sys.stderr, flush=True)
             cut = any(isinstance(event, PlanWarning) and "cut off" in event.message for event in events)
             near = score(tasks, question.gold) if parsed else Score(0, 0, 0, 0)
             found[at] = Written(parsed, cut, near, stream.usage.output_tokens, time.monotonic() - began)
