@@ -152,6 +152,15 @@ class PlanReader:
         self._end()
         return [PlanNotice(place, "the plan was cut off here; what comes before stands"), *self.checker.close()]
 
+    def endless(self, tokens: int) -> list[Item]:
+        """The text was cut off by a limit of `tokens` inside its first call, which is the problem then."""
+        items: list[Item] = []
+        hint = "write its arguments short, and nothing in them twice"
+        error = PlanSyntaxError(f"what starts here did not end within {tokens} tokens", hint)
+        self._misread(Misread(self._head[2], len(self._buffer), error), items)
+        self._end()
+        return items
+
     def _step(self, items: list[Item]) -> bool:
         """Does one thing; False when more text is needed."""
         if self._mode is _Mode.LINE:

@@ -208,7 +208,7 @@ class PlanStream(AsyncIterator[Task]):
         for attempt in range(corrections + 1):
             observe(PlanStarted(clock(), self._round, attempt))
             problems = []
-            async with aclosing(self._attempt(messages)) as items:
+            async with aclosing(self._attempt(messages, last=attempt == corrections)) as items:
                 async for item in items:
                     if isinstance(item, Task):
                         self._given += 1
@@ -224,7 +224,7 @@ class PlanStream(AsyncIterator[Task]):
             messages = self._correction(problems)
         raise PlanningFailed(problems, attempts=corrections + 1, text=self.text)
 
-    async def _attempt(self, messages: Sequence[BaseMessage]) -> AsyncGenerator[Item]:
+    async def _attempt(self, messages: Sequence[BaseMessage], *, last: bool) -> AsyncGenerator[Item]:
         """What the model writes to `messages`, up to the first piece of text that has a problem in it."""
         planner = self._planner
         reader = PlanReader(self._checker, ends_at_join=True)
@@ -259,8 +259,9 @@ class PlanStream(AsyncIterator[Task]):
                         break
         finally:
             self.usage += replace(said, output_tokens=said.output_tokens or pieces, model_calls=1)
-        if cut and not reader.joined and planner.form != "free" and self._given:
-            for item in reader.cut():
+        held = planner.form != "free"
+        if cut and not reader.joined and held and (self._given or not last):
+            for item in reader.cut() if self._given else reader.endless(planner.max_tokens):
                 yield item
             return
         if cut and not reader.joined:

@@ -39,7 +39,7 @@ class Way(NamedTuple):
 
     label: str
     form: PlanForm
-    corrections: int = 0
+    corrections: int = 1
     grounded: bool = False
     examples: bool = False
 
@@ -55,8 +55,8 @@ class Written(NamedTuple):
 
 
 WAYS = (
-    Way("free", "free"),
-    Way("repaired", "free", corrections=1),
+    Way("free", "free", corrections=0),
+    Way("repaired", "free"),
     Way("constrained", "grammar"),
     Way("grounded", "grammar", grounded=True),
     Way("constrained, with examples", "grammar", examples=True),

@@ -21,7 +21,8 @@ LARGEST = 200_000
 
 _CALLABLE = re.compile(r"[^\W\d][\w./-]*")
 _ARGUMENT = re.compile(r"[^\W\d][\w-]*")
-_THOUGHT = '"Thought: " [^\\n()<>] [^\\n()<>]* "\\n"'
+# Small models may never end a line by themselves.
+_THOUGHT = '"Thought: " [^\\n()<>]{1,240} "\\n"'
 _KEPT = 32
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -75,10 +76,20 @@ async def test_a_model_that_never_stops_is_cut_off_behind_its_last_whole_call(fo
 
 
 @pytest.mark.asyncio
-async def test_without_a_whole_call_there_is_nothing_to_keep() -> None:
-    model = ScriptedChatModel(replies=[['1. search("', *["a "] * 30]])
+@pytest.mark.parametrize(("form", "start"), [("grammar", '1. search("'), ("json", '{"calls": [{"tool": "search", "')])
+async def test_a_first_call_that_never_ends_is_told_to_the_model_once(form: Any, start: str) -> None:
+    good = {
+        "grammar": '1. search("Heat")\n2. join()',
+        "json": '{"calls": [{"tool": "search", "args": {"title": "Heat"}}]}',
+    }
+    endless = [start, *["a "] * 30]
+    model = ScriptedChatModel(replies=[endless, good[form]])
+    assert [task.args for task in await written(LLMPlanner(model, TOOLS, form=form, max_tokens=10))] == [
+        {"title": "Heat"}
+    ]
+    assert "did not end within 10 tokens" in str(model.prompts[1][-1].text)
     with pytest.raises(PlanTooLong):
-        await written(LLMPlanner(model, TOOLS, form="grammar", max_tokens=10))
+        await written(LLMPlanner(ScriptedChatModel(replies=[endless, endless]), TOOLS, form=form, max_tokens=10))
 
 
 @pytest.mark.asyncio
