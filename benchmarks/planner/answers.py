@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import math
 import random
-import re
 import sys
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from statistics import fmean, median
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import anyio
-
-from agentrt import Runtime, tool
-from agentrt.tools import Passage, PassageIndex
-from benchmarks.planner.nestful import DATA
+from agentrt import Runtime
+from benchmarks.planner.cases import LATENCY, Case, hotpot_qa, is_right, movies
+from benchmarks.planner.parallel_qa import parallel_qa
 from benchmarks.report import Report
 from executor import Tool
 from planner import PlannerError
@@ -25,18 +20,13 @@ from planner import PlannerError
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
 
-LATENCY = 0.5
-SPREAD = 0.5
-"""A call takes a log-normal time: its median in seconds, and the deviation of its logarithm."""
-PUBLISHED = {"HotpotQA": (1.80, 3.37), "Movie": (3.74, 6.73)}
+CASES: dict[str, Callable[[], tuple[list[Case], list[Tool]]]] = {
+    "HotpotQA": hotpot_qa,
+    "Movie": movies,
+    "ParallelQA": parallel_qa,
+}
+PUBLISHED = {"HotpotQA": (1.80, 3.37), "Movie": (3.74, 6.73), "ParallelQA": (2.27, 4.65)}
 """LLMCompiler against ReAct (arXiv 2312.04511): times faster, and times cheaper."""
-
-
-class Case(NamedTuple):
-    """A question and its answer."""
-
-    question: str
-    answer: str
 
 
 class Run(NamedTuple):
@@ -69,7 +59,7 @@ async def against_react(
     Both answer through a `Runtime` as its users have it, except that no call is answered from memory.
     """
     for which in sets:
-        cases, tools = _CASES[which]()
+        cases, tools = CASES[which]()
         fair: dict[str, Any] = {"max_plan_tokens": 400, "max_replans": 1, "cache": False}
         async with (
             Runtime(model, tools, **fair) as compiler,
@@ -110,7 +100,7 @@ async def _timed(runtime: Runtime, case: Case) -> Run:
         print(f"{case.question}: {error}", file=sys.stderr, flush=True)
         return Run(False, time.monotonic() - began, 0, 0)
     return Run(
-        right=_normal(case.answer) in _normal(answer.text),
+        right=is_right(case, answer.text),
         seconds=answer.timings.wall,
         tokens=answer.usage.input_tokens + answer.usage.output_tokens,
         calls=len(answer.plan),
@@ -170,79 +160,3 @@ def _interval(pairs: Sequence[tuple[float, float]], draws: int = 2_000) -> tuple
     chance = random.Random(0)
     found = sorted(_ratio(chance.choices(pairs, k=len(pairs))) for _ in range(draws))
     return found[int(0.025 * draws)], found[int(0.975 * draws)]
-
-
-def slow(text: str) -> float:
-    """Seconds that a call with this argument takes."""
-    return LATENCY * math.exp(random.Random(text).gauss(0, SPREAD))
-
-
-def _hotpot() -> tuple[list[Case], list[Tool]]:
-    questions = json.loads((DATA / "hotpot_gold_plans.json").read_text(encoding="utf-8"))
-    texts = {title: text for item in questions for title, text in {**item["distractors"], **item["passages"]}.items()}
-    index = PassageIndex(Passage(title=title, text=text, source="HotpotQA") for title, text in texts.items())
-    return [Case(item["question"], item["answer"]) for item in questions], [_search(index)]
-
-
-def _search(index: PassageIndex) -> Tool:
-    @tool(effect="pure")
-    async def search(query: str) -> str:
-        """Finds the passage about a person, place, work or thing.
-
-        Args:
-            query: a name, as an encyclopedia would title it
-        """
-        await anyio.sleep(slow(query))
-        found = index.search(query, 1)
-        return f"{found[0].title}: {found[0].text}" if found else "nothing was found"
-
-    return search
-
-
-def _movies() -> tuple[list[Case], list[Tool]]:
-    about = _film_facts()
-    cases: list[Case] = []
-    for item in json.loads((DATA / "movie_recommendations_formatted.json").read_text(encoding="utf-8")):
-        asked, _, options = item["question"].partition("\nOptions:\n")
-        titles = [*asked.removeprefix("Find a movie similar to ").split(", "), *options.strip().split("\n")]
-        if all(_normal(title) in about for title in titles):
-            cases.append(Case(item["question"].strip(), item["answer"]))
-    return cases, [_film(about)]
-
-
-def _film(about: dict[str, str]) -> Tool:
-    @tool(effect="pure")
-    async def film(title: str) -> str:
-        """Tells genre, year, director and key words of a film. To recommend one, look up every film and option.
-
-        Args:
-            title: one film's title
-        """
-        await anyio.sleep(slow(title))
-        return about.get(_normal(title), "nothing is known about this film")
-
-    return film
-
-
-def _film_facts() -> dict[str, str]:
-    """What WikiMovies' triples (CC BY 3.0) say of each film, on one line."""
-    import pyarrow.parquet as parquet
-
-    path = Path(DATA).parent / "kg" / "metaqa_kb.parquet"
-    told: dict[str, dict[str, list[str]]] = {}
-    for row in parquet.read_table(path).to_pylist():
-        told.setdefault(row["head"], {}).setdefault(row["relation"], []).append(row["tail"])
-    wanted = (("has_genre", "genre"), ("release_year", "year"), ("directed_by", "director"), ("has_tags", "about"))
-    return {
-        _normal(title): f"{title}: "
-        + "; ".join(f"{label} {', '.join(has[key][:4])}" for key, label in wanted if key in has)
-        for title, has in told.items()
-    }
-
-
-def _normal(text: str) -> str:
-    text = re.sub(r"[^a-z0-9 ]", "", text.lower().replace(", the", ""))
-    return re.sub(r"\b(a|an|the)\b", " ", text).replace("  ", " ").strip()
-
-
-_CASES: dict[str, Callable[[], tuple[list[Case], list[Tool]]]] = {"HotpotQA": _hotpot, "Movie": _movies}
