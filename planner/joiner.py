@@ -20,12 +20,14 @@ if TYPE_CHECKING:
     from langchain_core.runnables import Runnable
 
 _LONGEST_ANSWER = 2_000
-_LONGEST_REASON = 400
-# Of 34 decisions of the 1.5B fewer were wrong than with 400 characters, and each was shorter.
-_LONGEST_THOUGHT = 160
+# Words of a thought and of a reason, which small models may never end; fewer make fewer wrong decisions.
+_MOST_WORDS = 28
 # Of a reply that is searched for JSON: characters, and places to try.
 _LONGEST_REPLY = 20_000
 _MOST_OBJECTS = 20
+# What ends a reply that its limit cut off inside a text: what there is of an answer is one.
+_CLOSED = '"}'
+_WORD = r'[^ "\\\x00-\x1f]*'
 
 _INSTRUCTIONS = """\
 You answer a question from the results of tool calls. Each line shows a call, an arrow and its result. \
@@ -72,7 +74,7 @@ class Joiner:
         model: any langchain-core chat model.
         tools: what the plans called.
         preview: characters of results the model sees, over all tasks; whole values stay with the executor.
-        max_tokens: tokens a reply may take where it is not held to a schema, which has bounds of its own.
+        max_tokens: tokens a reply may take.
         reason_first: whether the model writes a short thought before it decides. Costs tokens; lifts small
             models where the results have to be weighed.
         consistent: whether a wish for more calls is taken back where the same reply answers from every result
@@ -140,6 +142,8 @@ class Joiner:
             message = await self._ask(constrained, messages)
             usage += Usage.of(message) + Usage(model_calls=1)
             text = str(message.text)
+            if message.response_metadata.get("finish_reason") == "length":
+                text += _CLOSED
             try:
                 reply = _read(text)
             except ValueError as error:
@@ -172,7 +176,7 @@ class Joiner:
     async def _ask(self, constrained: Runnable[Any, Any] | None, messages: list[BaseMessage]) -> AIMessage:
         if constrained is None:
             return await self.model.ainvoke(messages, max_tokens=self.max_tokens)
-        replied = cast(Mapping[str, Any], await constrained.ainvoke(messages))
+        replied = cast(Mapping[str, Any], await constrained.ainvoke(messages, max_tokens=self.max_tokens))
         message = cast("AIMessage", replied["raw"])
         if replied["parsed"] is not None and not str(message.text).strip():
             # Models that answer through a tool call have their JSON in its arguments.
@@ -217,15 +221,20 @@ class _Reply(BaseModel):
         return Finish(self.answer or self.reason, tuple(name for name in self.tasks if name in ids))
 
 
+def _bounded() -> dict[str, Any]:
+    """A text of few words. A bound in characters (`maxLength`) costs vLLM seconds of processor time to prepare for."""
+    return {"type": "string", "pattern": f"^{_WORD}( {_WORD}){{0,{_MOST_WORDS - 1}}}$"}
+
+
 def _schema(ids: Sequence[str], *, final: bool, reason_first: bool) -> dict[str, Any]:
-    """The reply as JSON Schema. Every text is bounded: a small model may never end one by itself."""
+    """The reply as JSON Schema."""
     known = {"type": "array", "items": {"type": "string", "enum": [*ids]}, "maxItems": len(ids)}
     parts: dict[str, Any] = {
-        "thought": {"type": "string", "maxLength": _LONGEST_THOUGHT},
-        "answer": {"type": "string", "maxLength": _LONGEST_ANSWER},
+        "thought": _bounded(),
+        "answer": {"type": "string"},
         "tasks": known if ids else {"type": "array", "items": {"type": "string"}, "maxItems": 0},
         "action": {"type": "string", "enum": ["finish", "replan"]},
-        "reason": {"type": "string", "maxLength": _LONGEST_REASON},
+        "reason": _bounded(),
     }
     if not reason_first:
         del parts["thought"]

@@ -21,8 +21,9 @@ LARGEST = 200_000
 
 _CALLABLE = re.compile(r"[^\W\d][\w./-]*")
 _ARGUMENT = re.compile(r"[^\W\d][\w-]*")
-# Small models may never end a line by themselves.
-_THOUGHT = '"Thought: " [^\\n()<>]{1,240} "\\n"'
+# At most forty words, for small models may never end a line. A bound in characters takes seconds to prepare.
+_WORD = "[^ \\n()<>] [^ \\n()<>]*"
+_THOUGHT = f'"Thought: " {_WORD} (" " {_WORD}){{0,39}} "\\n"'
 _KEPT = 32
 
 
