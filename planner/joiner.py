@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _LONGEST_ANSWER = 2_000
 # Words of a thought and of a reason, which small models may never end; fewer make fewer wrong decisions.
-_MOST_WORDS = 28
+_MOST_WORDS = 20
 # Of a reply that is searched for JSON: characters, and places to try.
 _LONGEST_REPLY = 20_000
 _MOST_OBJECTS = 20
