@@ -89,7 +89,7 @@ class Joiner:
         tools: Toolset,
         *,
         preview: int = 8_000,
-        max_tokens: int = 1_024,
+        max_tokens: int = 512,
         reason_first: bool = False,
         consistent: bool = True,
         observe: PlannerObserver | None = None,
