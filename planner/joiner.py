@@ -142,12 +142,15 @@ class Joiner:
             message = await self._ask(constrained, messages)
             usage += Usage.of(message) + Usage(model_calls=1)
             text = str(message.text)
-            if message.response_metadata.get("finish_reason") == "length":
+            cut = message.response_metadata.get("finish_reason") == "length"
+            if cut:
                 text += _CLOSED
             try:
                 reply = _read(text)
             except ValueError as error:
                 trouble = str(error)
+                if cut and constrained is not None:  # it never came to its answer
+                    constrained = self._constrained(_schema(ids, final=final, reason_first=False))
             else:
                 unknown = [name for name in reply.tasks if name not in ids]
                 if not unknown:

@@ -22,7 +22,7 @@ LARGEST = 200_000
 _CALLABLE = re.compile(r"[^\W\d][\w./-]*")
 _ARGUMENT = re.compile(r"[^\W\d][\w-]*")
 # At most forty words, for small models may never end a line. A bound in characters takes seconds to prepare.
-_WORD = "[^ \\n()<>] [^ \\n()<>]*"
+_WORD = "[^ \\n()<>]{1,24}"
 _THOUGHT = f'"Thought: " {_WORD} (" " {_WORD}){{0,39}} "\\n"'
 _KEPT = 32
 

@@ -62,6 +62,14 @@ async def test_an_answer_that_never_ends_is_what_there_is_of_it() -> None:
 
 
 @pytest.mark.asyncio
+async def test_after_a_thought_that_never_ends_there_is_none() -> None:
+    model = ConstrainedChatModel(replies=[['{"thought": "Heat', *[" and,Heat"] * 30], reply()])
+    joiner = Joiner(model, TOOLS, reason_first=True, max_tokens=4)
+    assert (await joiner.join("Which?", [ROUND]))[0] == Finish("Heat (1995 film)", ("1",))
+    assert ["thought" in schema["properties"] for schema in model.schemas] == [True, False]
+
+
+@pytest.mark.asyncio
 @pytest.mark.parametrize(
     "text",
     [
