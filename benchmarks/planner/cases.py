@@ -44,6 +44,7 @@ def slow(text: str) -> float:
 
 
 def hotpot_qa() -> tuple[list[Case], list[Tool]]:
+    """HotpotQA's questions with gold plans, and a search over their passages and distractors."""
     questions = json.loads((DATA / "hotpot_gold_plans.json").read_text(encoding="utf-8"))
     texts = {title: text for item in questions for title, text in {**item["distractors"], **item["passages"]}.items()}
     index = PassageIndex(Passage(title=title, text=text, source="HotpotQA") for title, text in texts.items())
@@ -66,6 +67,7 @@ def _search(index: PassageIndex) -> Tool:
 
 
 def movies() -> tuple[list[Case], list[Tool]]:
+    """BIG-bench's film recommendations of which every film is known, and a look-up of what is known."""
     about = _film_facts()
     cases: list[Case] = []
     for item in json.loads((DATA / "movie_recommendations_formatted.json").read_text(encoding="utf-8")):

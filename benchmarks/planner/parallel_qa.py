@@ -55,7 +55,7 @@ MEASURES: dict[str, float] = {
 }
 """Measures of public record, in m, km, square km or km/h. Of several, the one that the set's answers were made with."""
 
-_LEFT_OUT = ("population", "rainforest", "forest")
+_LEFT_OUT = ("population", "forest")
 """Words of questions whose measures change from year to year and from count to count."""
 
 
