@@ -27,7 +27,7 @@ _LONGEST_REPLY = 20_000
 _MOST_OBJECTS = 20
 # What ends a reply that its limit cut off inside a text: what there is of an answer is one.
 _CLOSED = '"}'
-_WORD = r'[^ "\\\x00-\x1f]*'
+_LETTER = r'[^ "\\\x00-\x1f]'
 
 _INSTRUCTIONS = """\
 You answer a question from the results of tool calls. Each line shows a call, an arrow and its result. \
@@ -225,8 +225,12 @@ class _Reply(BaseModel):
 
 
 def _bounded() -> dict[str, Any]:
-    """A text of few words. A bound in characters (`maxLength`) costs vLLM seconds of processor time to prepare for."""
-    return {"type": "string", "pattern": f"^{_WORD}( {_WORD}){{0,{_MOST_WORDS - 1}}}$"}
+    """A text of few words. A bound in characters (`maxLength`) costs vLLM seconds of processor time to prepare for.
+
+    The last word is short: into it models write all that they have left to say, without a space.
+    """
+    word = f"{_LETTER}*"
+    return {"type": "string", "pattern": f"^{word}( {word}){{0,{_MOST_WORDS - 2}}}( {_LETTER}{{0,16}})?$"}
 
 
 def _schema(ids: Sequence[str], *, final: bool, reason_first: bool) -> dict[str, Any]:

@@ -182,6 +182,7 @@ async def test_a_model_that_takes_a_schema_gets_one_with_the_ids_that_exist() ->
         few = re.compile(first["properties"][name]["pattern"])
         assert few.search(" ".join(["Zażółć"] * 20))
         assert not few.search(" ".join(["word"] * 21))
+        assert not few.search(" ".join(["word"] * 19 + ["all,that,is,left,to,say"]))
     assert [options["max_tokens"] for options in model.options] == [512, 512]
 
 
